@@ -1,0 +1,1 @@
+"""Configuration: models, layers with provenance, inventory, and every problem with its place."""

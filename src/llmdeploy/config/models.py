@@ -1,0 +1,245 @@
+"""The typed shape of the catalogue and of an environment's overrides.
+
+Both files have one shape: `inventory/group_vars/all.yml` fills it, `environments/ENV.yml` overrides it.
+Unknown keys are errors. Field descriptions are the source of the README's configuration reference.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from llmdeploy.config.units import parse_duration, parse_memory
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Bytes = Annotated[int, BeforeValidator(parse_memory), Field(ge=4 * 1024**2)]
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+PortNumber = Annotated[int, Field(ge=1, le=65535, strict=True)]
+Scalar = str | int | float | bool
+Protocol = Literal["http", "grpc", "tcp", "web"]
+
+
+class Model(BaseModel):
+    """Base of all models: unknown keys are refused, values are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Port(Model):
+    """A port of a service, on the container's side."""
+
+    number: PortNumber = Field(description="port the service listens on inside its container")
+    protocol: Protocol = Field(
+        description="http, grpc (cleartext HTTP/2), tcp, or web (HTTP with web sockets for people)"
+    )
+    published: bool | PortNumber = Field(
+        default=False,
+        description="true: the edge answers on the same port of every edge host; a number: on that port",
+    )
+
+    @property
+    def edge(self) -> int | None:
+        """The port the edge answers on, None when the port is internal."""
+        if self.published is True:
+            return self.number
+        return self.published or None
+
+
+class Health(Model):
+    """How a service proves that it works. Gates the rollout for every image, also one without a shell."""
+
+    type: Literal["http", "grpc", "tcp", "command", "image", "none"] | None = Field(
+        default=None,
+        description="http, grpc (grpc.health.v1), tcp, command, image (the image's own HEALTHCHECK), none; "
+        "default: by the protocol of the service's first port",
+    )
+    port: PortNumber | None = Field(default=None, description="default: the first port of that type")
+    path: str = Field(default="/health", pattern=r"^/\S*$", description="for http")
+    service: str = Field(default="", description="for grpc: the name asked for")
+    command: list[str] = Field(
+        default=[], description="for command: run inside the container, exit 0 is healthy"
+    )
+    interval: Seconds = Field(default=2.0, description="between two checks")
+    timeout: Seconds = Field(default=2.0, description="of one check")
+    retries: int = Field(default=3, ge=1, le=100, description="failures in a row that make it unhealthy")
+    start_period: Seconds = Field(default=30.0, description="failures do not count this long after the start")
+
+    @model_validator(mode="after")
+    def _command_is_given(self) -> Health:
+        if self.type == "command" and not self.command:
+            raise ValueError("a health check of type command needs `command`")
+        return self
+
+
+class Update(Model):
+    """How a running service is replaced."""
+
+    parallelism: int = Field(default=1, ge=1, description="replicas replaced at once")
+    order: Literal["start-first", "stop-first"] = Field(
+        default="start-first", description="stop-first for a service that must not run twice"
+    )
+    delay: Seconds = Field(default=0.0, description="between two replicas")
+    stability: Seconds = Field(
+        default=2.0, description="how long all replicas must stay healthy to count as done"
+    )
+    deadline: Seconds = Field(default=120.0, description="from start to done; longer is a failure")
+
+
+class Build(Model):
+    """A folder with a Dockerfile."""
+
+    context: str = Field(description="folder, relative to the project")
+    dockerfile: str = Field(default="Dockerfile", description="relative to the folder")
+    args: dict[str, str] = Field(default={}, description="build arguments")
+
+
+def _as_build(value: Any) -> Any:
+    return {"context": value} if isinstance(value, str) else value
+
+
+BuildField = Annotated[Build, BeforeValidator(_as_build)]
+
+
+class Volume(Model):
+    """A named volume or a host folder mounted into the service."""
+
+    source: str = Field(description="volume name, or absolute path on the host")
+    target: str = Field(pattern=r"^/", description="absolute path in the container")
+    read_only: bool = Field(default=False)
+
+
+def _as_volume(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    parts = value.split(":")
+    if len(parts) not in (2, 3) or parts[2:] not in ([], ["ro"], ["rw"]):
+        raise ValueError(
+            "not a volume; write NAME:/path, /host/path:/path, with :ro at the end for read-only"
+        )
+    return {"source": parts[0], "target": parts[1], "read_only": parts[2:] == ["ro"]}
+
+
+VolumeField = Annotated[Volume, BeforeValidator(_as_volume)]
+
+
+class Container(Model):
+    """What every container has: an image, resources, environment, volumes."""
+
+    image: str | None = Field(
+        default=None,
+        min_length=1,
+        pattern=r"^\S+$",
+        description="image reference, from a registry or present on the control machine",
+    )
+    build: BuildField | None = Field(
+        default=None, description="build folder (a path, or context/dockerfile/args) instead of an image"
+    )
+    command: list[str] | None = Field(default=None, description="arguments instead of the image's CMD")
+    entrypoint: list[str] | None = Field(default=None, description="instead of the image's ENTRYPOINT")
+    user: str | None = Field(default=None, description="user or uid[:gid] instead of the image's")
+    cpus: float = Field(default=0.5, gt=0, le=1024, description="CPU limit, in cores")
+    memory: Bytes = Field(default=1024**3, description="memory limit")
+    reserve_cpus: float = Field(
+        default=0.0, ge=0, le=1024, description="cores that must be free to place a replica"
+    )
+    reserve_memory: Annotated[int, BeforeValidator(parse_memory)] = Field(
+        default=0, description="memory that must be free to place a replica"
+    )
+    environment: dict[str, Scalar] = Field(default={}, description="environment variables")
+    volumes: list[VolumeField] = Field(default=[], description="`name:/path[:ro]` or source/target/read_only")
+    stop_grace: Seconds = Field(default=10.0, description="between the stop signal and the kill")
+
+
+class Service(Container):
+    """One service of the stack."""
+
+    group: Name = Field(description="inventory group whose hosts may run it")
+    ports: list[Port] = Field(default=[], description="ports it listens on")
+    depends_on: list[Name] = Field(default=[], description="services that must be healthy before it starts")
+    replicas: int = Field(default=1, ge=1, le=1000, strict=True, description="copies to run")
+    mode: Literal["replicated", "global"] = Field(
+        default="replicated", description="global: one on every host of the group"
+    )
+    health: Health = Field(default=Health(), description="how it proves that it works")
+    update: Update = Field(default=Update(), description="how it is replaced")
+
+
+class Edge(Container):
+    """The edge proxy: HAProxy on every edge host, answering on the published ports."""
+
+    groups: list[Name] | None = Field(
+        default=None, description="inventory groups whose hosts run the edge; default: all hosts"
+    )
+    slots: int = Field(
+        default=16, ge=1, le=256, description="most replicas of one service that the edge balances over"
+    )
+    stream_timeout: Seconds = Field(default=3600.0, description="idle limit of a request or a stream")
+
+
+class Network(Model):
+    """The overlay network of the stack."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")] = "llm-network"
+    encrypted: bool = Field(default=False, description="encrypt between hosts (the kernel must have ESP)")
+    mtu: Annotated[int, Field(ge=576, le=9000)] | None = Field(
+        default=None, description="below 1450 on VPNs and some clouds"
+    )
+    subnet: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+\.\d+/\d+$")
+
+
+class Docker(Model):
+    """What is done about Docker on the hosts."""
+
+    install: bool = Field(default=True, description="install Docker where it is missing")
+    log_max_size: str = Field(default="10m", pattern=r"^\d+[kmg]$", description="log rotation of containers")
+    log_max_file: int = Field(default=3, ge=1, le=100)
+
+
+class Request(Model):
+    """A real request through the edge that must succeed for the stack to count as working."""
+
+    name: str
+    service: Name
+    port: PortNumber = Field(description="the service's own port number; it must be published")
+    method: Literal["GET", "POST", "PUT", "HEAD", "DELETE"] = "GET"
+    path: str = Field(default="/", pattern=r"^/\S*$")
+    headers: dict[str, str] = {}
+    body: str | None = None
+    expect_status: int = Field(default=200, ge=100, le=599)
+    expect_json: str | None = Field(
+        default=None, description="dotted path that must be in the answer and not empty"
+    )
+    expect_text: str | None = Field(default=None, description="text that must be in the answer")
+    timeout: Seconds = 10.0
+
+
+class Verify(Model):
+    """What `verify`, and every deploy at its end, checks beyond health."""
+
+    requests: list[Request] = []
+
+
+class Images(Model):
+    """Where images come from beyond a registry."""
+
+    archives: list[str] = Field(
+        default=[], description="image archives (docker save), relative to the project"
+    )
+
+
+class Settings(Model):
+    """Everything about one environment, fully resolved."""
+
+    stack: Name = Field(default="llm", description="name of the stack in the cluster")
+    confirm: bool = Field(default=False, description="ask before every change (always so for production)")
+    deadline: Seconds = Field(default=900.0, description="for a whole release")
+    network: Network = Network()
+    edge: Edge = Field(default=Edge(build=Build(context="edge")))
+    docker: Docker = Docker()
+    images: Images = Images()
+    defaults: dict[str, Any] = Field(
+        default={}, description="values for every service that does not set them itself"
+    )
+    services: Annotated[dict[Name, Service], Field(min_length=1)]
+    verify: Verify = Verify()
