@@ -1,0 +1,1 @@
+"""Pure: service specifications, checks, order, the job, the plan. No I/O, no Ansible, no Docker client."""

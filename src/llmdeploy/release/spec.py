@@ -1,0 +1,137 @@
+"""Docker's raw ServiceSpec for each service of the catalogue, and for the edge.
+
+The image is left empty: the release engine fills in the pin. Specifications are complete, so that a release can be
+applied again without the files it came from. Field names: Docker Engine API, `ServiceSpec`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmdeploy.config.models import Container, Edge, Service, Settings, Volume
+from llmdeploy.release.health import NANO, PROBE, PROBE_FOLDER, PROBE_ON_HOST, docker_healthcheck
+
+EDGE = "edge"
+EDGE_FOLDER = "/edge"
+EDGE_ON_HOST = "/opt/llmdeploy/edge"
+EDGE_STATUS_PORT = 8404
+
+Spec = dict[str, Any]
+
+
+def service_spec(settings: Settings, name: str, service: Service) -> Spec:
+    """The complete specification of one service."""
+    container = _container(service, {"LLMDEPLOY_SERVICE": name})
+    healthcheck = docker_healthcheck(service)
+    if healthcheck:
+        container["Healthcheck"] = healthcheck
+    container["Mounts"].append(_bind(PROBE_ON_HOST, PROBE_FOLDER, read_only=True))
+    replicated = {"Replicated": {"Replicas": service.replicas}}
+    return {
+        "Name": name,
+        "Labels": {"llmdeploy.stack": settings.stack},
+        "TaskTemplate": _task(settings, container, service, service.group),
+        "Mode": {"Global": {}} if service.mode == "global" else replicated,
+        "UpdateConfig": _update(
+            service.update.parallelism, service.update.order, service.update.delay, service.update.stability
+        ),
+        "EndpointSpec": {"Mode": "dnsrr"},
+    }
+
+
+def edge_spec(settings: Settings) -> Spec:
+    """The edge: HAProxy on every edge host, with the published ports of all services in host mode."""
+    edge = settings.edge
+    container = _container(edge, {})
+    container |= {
+        "Command": edge.entrypoint or ["haproxy"],
+        "Args": edge.command
+        or ["-W", "-db", "-S", f"{EDGE_FOLDER}/run/master.sock", "-f", f"{EDGE_FOLDER}/haproxy.cfg"],
+        "User": edge.user or "root",
+        "StopSignal": "SIGUSR1",  # lets open requests finish
+        "Healthcheck": {
+            "Test": ["CMD", PROBE, "http", str(EDGE_STATUS_PORT), "/health"],
+            "Interval": 2 * NANO,
+            "Timeout": 3 * NANO,
+            "Retries": 3,
+            "StartPeriod": 10 * NANO,
+        },
+    }
+    container["Mounts"] += [
+        _bind(PROBE_ON_HOST, PROBE_FOLDER, read_only=True),
+        _bind(EDGE_ON_HOST, EDGE_FOLDER, read_only=False),
+    ]
+    return {
+        "Name": EDGE,
+        "Labels": {"llmdeploy.stack": settings.stack},
+        "TaskTemplate": _task(settings, container, edge, EDGE),
+        "Mode": {"Global": {}},
+        # A host port can be held by one task only, so the old one must go first.
+        "UpdateConfig": _update(1, "stop-first", 0.0, 2.0),
+        "EndpointSpec": {"Mode": "dnsrr", "Ports": [_host_port(port) for port in published_ports(settings)]},
+    }
+
+
+def published_ports(settings: Settings) -> list[int]:
+    """The ports the edge answers on, sorted."""
+    return sorted(port.edge for service in settings.services.values() for port in service.ports if port.edge)
+
+
+def _container(given: Container, extra: dict[str, str]) -> Spec:
+    variables = {**extra, **{key: _text(value) for key, value in given.environment.items()}}
+    container: Spec = {
+        "Image": "",
+        "Env": [f"{key}={value}" for key, value in sorted(variables.items())],
+        "Mounts": [_mount(volume) for volume in given.volumes],
+        "StopGracePeriod": int(given.stop_grace * NANO),
+    }
+    if given.entrypoint is not None:
+        container["Command"] = given.entrypoint
+    if given.command is not None:
+        container["Args"] = given.command
+    if given.user is not None:
+        container["User"] = given.user
+    return container
+
+
+def _text(value: str | float | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _task(settings: Settings, container: Spec, given: Service | Edge, group: str) -> Spec:
+    return {
+        "ContainerSpec": container,
+        "Resources": {
+            "Limits": {"NanoCPUs": int(given.cpus * NANO), "MemoryBytes": given.memory},
+            "Reservations": {"NanoCPUs": int(given.reserve_cpus * NANO), "MemoryBytes": given.reserve_memory},
+        },
+        "RestartPolicy": {"Condition": "any", "Delay": 2 * NANO},
+        "Placement": {"Constraints": [f"node.labels.group.{group}==yes"]},
+        "Networks": [{"Target": settings.network.name}],
+    }
+
+
+def _update(parallelism: int, order: str, delay: float, monitor: float) -> Spec:
+    return {
+        "Parallelism": parallelism,
+        "Delay": int(delay * NANO),
+        # The release engine decides what happens after a failure, for all services together.
+        "FailureAction": "pause",
+        "Monitor": int(monitor * NANO),
+        "MaxFailureRatio": 0,
+        "Order": order,
+    }
+
+
+def _mount(volume: Volume) -> Spec:
+    if volume.source.startswith("/"):
+        return _bind(volume.source, volume.target, read_only=volume.read_only)
+    return {"Type": "volume", "Source": volume.source, "Target": volume.target, "ReadOnly": volume.read_only}
+
+
+def _bind(source: str, target: str, *, read_only: bool) -> Spec:
+    return {"Type": "bind", "Source": source, "Target": target, "ReadOnly": read_only}
+
+
+def _host_port(port: int) -> Spec:
+    return {"Protocol": "tcp", "TargetPort": port, "PublishedPort": port, "PublishMode": "host"}

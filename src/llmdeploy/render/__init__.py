@@ -1,0 +1,1 @@
+"""Renders everything a run needs into a fresh private folder: inventory, variables, edge file, contexts."""
