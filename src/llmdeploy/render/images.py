@@ -1,0 +1,109 @@
+"""Where each image of a release comes from: a build folder, an archive, or a registry."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmdeploy.config import Environment, Host
+from llmdeploy.config.models import Container
+from llmdeploy.release.spec import EDGE
+from llmdeploy.render.context import Context, build_context, write_tar
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image: `ref` is the key of its pin, `hosts` the names of the hosts that may run it."""
+
+    ref: str
+    hosts: tuple[str, ...]
+    context: Context | None = None
+    archive: Path | None = None
+
+    @property
+    def kind(self) -> str:
+        """`build`, `archive` or `registry`."""
+        if self.context:
+            return "build"
+        return "archive" if self.archive else "registry"
+
+    def variables(self, run_dir: Path) -> dict[str, Any]:
+        """What the images role is given; writes the build folder's tar into `run_dir`."""
+        values: dict[str, Any] = {"ref": self.ref, "kind": self.kind, "hosts": list(self.hosts)}
+        if self.archive:
+            values["archive"] = str(self.archive)
+        if self.context:
+            build = self.context.build
+            tar = run_dir / f"{self.context.sha256[:12]}.tar"
+            values |= {
+                "context": str(tar),
+                "context_sha": self.context.sha256,
+                "dockerfile": build.dockerfile,
+                "args": build.args,
+            }
+        return values
+
+
+def service_images(env: Environment) -> dict[str, str]:
+    """Service name (and `edge`) → image reference, the key of its pin. Hashes build folders."""
+    return {name: source.ref for name, source in _by_service(env).items()}
+
+
+def image_sources(env: Environment) -> list[Source]:
+    """Each different image once, with all hosts that may run it."""
+    merged: dict[str, Source] = {}
+    for source in _by_service(env).values():
+        known = merged.get(source.ref)
+        hosts = sorted({*source.hosts, *(known.hosts if known else ())})
+        merged[source.ref] = Source(source.ref, tuple(hosts), source.context, source.archive)
+    return list(merged.values())
+
+
+def write_contexts(env: Environment, sources: Sequence[Source], run_dir: Path) -> None:
+    """Writes the tar of every build folder into `run_dir`, under the name that `Source.variables` gives."""
+    for source in sources:
+        if source.context:
+            write_tar(env.project.root, source.context.build, run_dir / f"{source.context.sha256[:12]}.tar")
+
+
+def edge_hosts(env: Environment) -> tuple[Host, ...]:
+    """The hosts that run the edge: those of `edge.groups`, else of a group named `edge`, else all."""
+    inventory = env.inventory
+    groups = env.settings.edge.groups or ([EDGE] if inventory.groups.get(EDGE) else None)
+    if groups is None:
+        return inventory.hosts
+    names = {name for group in groups for name in inventory.groups.get(group, ())}
+    return tuple(host for host in inventory.hosts if host.name in names)
+
+
+def _by_service(env: Environment) -> dict[str, Source]:
+    archives = {tag: path for path in _archive_paths(env) for tag in archive_tags(path)}
+    contexts: dict[str, Context] = {}
+
+    def source(container: Container, hosts: Sequence[Host]) -> Source:
+        names = tuple(host.name for host in hosts)
+        if container.build:
+            key = container.build.model_dump_json()
+            contexts.setdefault(key, build_context(env.project.root, container.build))
+            return Source(contexts[key].ref, names, contexts[key])
+        image = container.image or ""
+        return Source(image, names, archive=archives.get(image))
+
+    services = {name: source(one, env.inventory.in_group(one.group)) for name, one in env.settings.services.items()}
+    return {EDGE: source(env.settings.edge, edge_hosts(env)), **services}
+
+
+def _archive_paths(env: Environment) -> list[Path]:
+    return [env.project.root / archive for archive in env.settings.images.archives]
+
+
+def archive_tags(path: Path) -> list[str]:
+    """The image names inside an archive made by `docker save`."""
+    with tarfile.open(path) as archive:
+        manifest = archive.extractfile("manifest.json")
+        entries = json.load(manifest) if manifest else []
+    return [tag for entry in entries for tag in entry.get("RepoTags") or []]

@@ -1,0 +1,61 @@
+"""The run directory: fresh, private, in memory where the machine can, and gone after the run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmdeploy.config import Environment
+from llmdeploy.render.edge import edge_config
+from llmdeploy.render.images import image_sources, service_images, write_contexts
+from llmdeploy.render.variables import Reach, fingerprint, inventory, variables
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Where the rendered files of one run lie."""
+
+    path: Path
+    inventory: Path
+
+    @property
+    def control(self) -> Path:
+        """Folder of the shared ssh connections; short, because a socket's path is limited to about 100 characters."""
+        return self.path / "cm"
+
+
+@contextmanager
+def run_directory() -> Iterator[Path]:
+    """A new 0700 folder, on tmpfs where there is one; removed with all its content at the end."""
+    memory = Path("/dev/shm")  # noqa: S108 (mkdtemp makes a private folder in it)
+    path = Path(tempfile.mkdtemp(prefix="llmd-", dir=memory if memory.is_dir() else None))
+    (path / "cm").mkdir(mode=0o700)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def render(
+    env: Environment, path: Path, job: Mapping[str, Any], reach: Mapping[str, Reach], *, full: bool = False
+) -> RunDirectory:
+    """Writes inventory, variables, job, edge configuration and build folders into `path`."""
+    sources = image_sources(env)
+    write_contexts(env, sources, path)
+    (path / "haproxy.cfg").write_text(edge_config(env.settings), encoding="utf-8")
+    _write(path / "job.json", job)
+    _write(path / "inventory" / "hosts.json", inventory(env, reach, fingerprint(env)))
+    values = variables(env, path, sources, service_images(env), full=full)
+    _write(path / "inventory" / "group_vars" / "all.json", values)
+    return RunDirectory(path, path / "inventory" / "hosts.json")
+
+
+def _write(path: Path, data: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=1), encoding="utf-8")
