@@ -1,0 +1,1 @@
+"""The grammar `llmdeploy ENV ACTION`: parses, calls one verb, hands its result to the view."""

@@ -1,0 +1,65 @@
+"""Verbs that only read: plan, status, verify, doctor."""
+
+from __future__ import annotations
+
+from llmdeploy.cli.action import LimitTime
+from llmdeploy.cli.session import Outcome, Session
+from llmdeploy.errors import Exit, LlmdeployError
+
+
+def status(session: Session) -> Outcome:
+    """Show what runs where: nodes, services with replicas healthy of wanted, the last release, a run under way."""
+    from llmdeploy.cli.connection import connect
+    from llmdeploy.cluster import live
+    from llmdeploy.cluster import status as report
+
+    env = session.load()
+    with connect(session, env) as connection, live.manager(connection.managers) as docker:
+        if docker is None:
+            raise LlmdeployError(f"{env.name} has no cluster yet", hint=f"llmdeploy {env.name} deploy")
+        data = report.status(live.read(docker, env.settings.stack), env.settings)
+    good = report.healthy(data)
+    return Outcome("status", {"environment": env.name, **data}, Exit.DONE if good else Exit.UNHEALTHY)
+
+
+def verify(session: Session) -> Outcome:
+    """Ask every service over its own protocol, and send the configured real requests; each check with its latency."""
+    from llmdeploy.cli.connection import connect
+    from llmdeploy.cluster.verify import verify as ask
+    from llmdeploy.release.job import all_checks
+
+    env = session.load()
+    with connect(session, env) as connection:
+        access = connection.edge_access
+        results = ask(access, all_checks(env.settings, "127.0.0.1"))
+    failed = [result for result in results if not result["ok"]]
+    errors = [{"message": f"{one['name']}: {one['detail']}", "hint": ""} for one in failed]
+    data = {"environment": env.name, "asked_from": access.host, "checks": results, "failed": len(failed)}
+    return Outcome("verify", data, Exit.UNHEALTHY if failed else Exit.DONE, errors)
+
+
+def plan(session: Session) -> Outcome:
+    """Show what a deploy would change on hosts and services. Changes nothing; exit code 10 when there is something."""
+    from llmdeploy.cli.connection import connect
+    from llmdeploy.cli.planning import make_plan
+
+    with connect(session, session.load()) as connection:
+        data = make_plan(connection)
+    return Outcome("plan", data, Exit.CHANGES if data["changes"] else Exit.DONE)
+
+
+def doctor(session: Session, limit_time: LimitTime = None) -> Outcome:
+    """Check every host as a deploy would: system, disk, memory, ports, clock, kernel, Docker. Changes nothing."""
+    from llmdeploy.cli.connection import connect
+    from llmdeploy.cli.planning import look
+    from llmdeploy.config.units import parse_duration
+
+    env = session.load()
+    with connect(session, env) as connection:
+        hosts = look(connection, timeout=parse_duration(limit_time) if limit_time else 20.0)
+    problems = [problem for host in hosts for problem in host["problems"]]
+    errors = [problem for problem in problems if problem["level"] == "error"]
+    unreachable = any(problem["check"] == "reachable" for problem in errors)
+    code = Exit.UNREACHABLE if unreachable else Exit.FAILED if errors else Exit.DONE
+    messages = [{"message": f"{one['host']}: {one['message']}", "hint": one["hint"]} for one in errors]
+    return Outcome("doctor", {"environment": env.name, "hosts": hosts, "problems": problems}, code, messages)

@@ -1,0 +1,65 @@
+"""What every command has: the common options, the environment, the way results are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmdeploy.errors import Exit
+from llmdeploy.project import Project, find_project
+
+if TYPE_CHECKING:
+    from llmdeploy.config import Environment
+
+
+@dataclass(frozen=True)
+class Session:
+    """One call of the command: which environment and action, and the common options."""
+
+    environment: str
+    action: str
+    json: bool = False
+    plain: bool = False
+    quiet: bool = False
+    verbose: int = 0
+    project_dir: Path | None = None
+    overrides: Sequence[str] = ()
+    ask_become_pass: bool = False
+
+    @cached_property
+    def project(self) -> Project:
+        """The project: `--project`, LLMDEPLOY_PROJECT_DIR, or the folder we are in."""
+        return find_project(None, self.project_dir)
+
+    def load(self) -> Environment:
+        """The resolved environment; raises ConfigError with every problem."""
+        from llmdeploy.config import load
+
+        return load(self.project, self.environment, self.overrides)
+
+    @cached_property
+    def become_password(self) -> str | None:
+        """sudo's password on the hosts, asked once, when `--ask-become-pass` is given."""
+        if not self.ask_become_pass:
+            return None
+        from getpass import getpass
+
+        return getpass("sudo password on the hosts: ")
+
+    @property
+    def command(self) -> str:
+        """As typed, for messages and the JSON envelope: `dev deploy`."""
+        return f"{self.environment} {self.action}".strip()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a verb gives back. `kind` picks how the view shows `data`; `data` is JSON-serialisable."""
+
+    kind: str
+    data: dict[str, Any] = field(default_factory=dict)
+    exit_code: Exit = Exit.DONE
+    errors: list[dict[str, Any]] = field(default_factory=list)

@@ -1,0 +1,82 @@
+"""The cluster as it is: one connection to the first manager that answers, one reading of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from llmdeploy.cluster.access import Access
+from llmdeploy.cluster.relay import docker_socket
+from llmdeploy.cluster.remote import run
+from llmdeploy.engine.api import Docker, DockerError
+from llmdeploy.engine.spec import STACK_LABEL
+from llmdeploy.errors import LlmdeployError, UnreachableError
+
+PATIENCE = 5.0  # seconds; a person is waiting
+NO_CLUSTER = ("not a swarm manager", "not part of a swarm")
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Live:
+    """One reading of Docker's raw objects; services and tasks of our stack only, `foreign` names the other services."""
+
+    services: dict[str, Json]
+    foreign: tuple[str, ...]
+    tasks: list[Json]
+    nodes: list[Json]
+    configs: list[Json]
+    networks: dict[str, str]
+
+
+@contextmanager
+def manager(accesses: Sequence[Access]) -> Iterator[Docker | None]:
+    """Docker on the first manager that answers; None when Docker runs but there is no cluster yet, or no Docker.
+
+    Raises UnreachableError when no manager can be reached, with each one's reason.
+    """
+    reasons: list[str] = []
+    for access in accesses:
+        try:
+            found = run(access, ["sh", "-c", "test -S /var/run/docker.sock && echo yes || echo no"], timeout=10)
+        except UnreachableError as error:
+            reasons.append(error.message)
+            continue
+        if found.strip() != "yes":
+            yield None
+            return
+        with docker_socket(access) as path:
+            yield _if_manager(Docker(patience=PATIENCE, base_url=f"unix://{path}"))
+        return
+    raise UnreachableError("no manager can be reached: " + "; ".join(reasons))
+
+
+def _if_manager(docker: Docker) -> Docker | None:
+    try:
+        docker.hosts()
+    except DockerError as error:
+        if any(text in str(error) for text in NO_CLUSTER):
+            return None
+        raise LlmdeployError(f"the cluster does not answer: {error}") from error
+    return docker
+
+
+def read(docker: Docker, stack: str) -> Live:
+    """Everything about the stack, in five requests."""
+    services = docker.services()
+    ours = {item["Spec"]["Name"]: item for item in services if stack_of(item) == stack}
+    return Live(
+        services=ours,
+        foreign=tuple(item["Spec"]["Name"] for item in services if item["Spec"]["Name"] not in ours),
+        tasks=docker.tasks(stack, up_to_date=False),
+        nodes=docker.nodes(),
+        configs=docker.configs(stack),
+        networks={identity: name for name, identity in docker.ids()["networks"].items()},
+    )
+
+
+def stack_of(service: Json) -> str:
+    """The stack a service belongs to, empty for a foreign one."""
+    return str((service["Spec"].get("Labels") or {}).get(STACK_LABEL, ""))

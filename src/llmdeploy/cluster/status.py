@@ -1,0 +1,96 @@
+"""What `status` says, pure: from one reading of the cluster to rows for people and `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from llmdeploy.cluster.live import Json, Live
+from llmdeploy.config.models import Settings
+from llmdeploy.engine.ledger import number
+from llmdeploy.engine.tasks import judge
+
+RESTARTED = ("failed", "rejected", "orphaned")
+
+
+def status(live: Live, settings: Settings) -> dict[str, Any]:
+    """`{"nodes": […], "services": […], "release": {…}|None, "running": {…}|None, "missing": […], "orphans": […]}`."""
+    hosts = {node["ID"]: str(node["Description"]["Hostname"]) for node in live.nodes}
+    wanted = ["edge", *settings.services]
+    return {
+        "nodes": [_node(node) for node in live.nodes],
+        "services": [_service(live, settings, name, hosts) for name in wanted if name in live.services],
+        "missing": [name for name in wanted if name not in live.services],
+        "orphans": sorted(set(live.services) - set(wanted)),
+        "release": last_release(live.configs),
+        "running": running(live.configs),
+    }
+
+
+def healthy(report: Mapping[str, Any]) -> bool:
+    """Whether everything that should run does."""
+    return not report["missing"] and all(row["state"] == "healthy" for row in report["services"])
+
+
+def last_release(configs: list[Json]) -> dict[str, Any] | None:
+    """The newest release's labels: number, verdict, who, when; None before the first."""
+    newest = max(configs, key=number, default=None)
+    if newest is None or not number(newest):
+        return None
+    return {**_labels(newest), "number": number(newest)}
+
+
+def running(configs: list[Json]) -> dict[str, Any] | None:
+    """Who holds the lock, None when nobody does."""
+    return next((_labels(item) for item in configs if _kind(item) == "lock"), None)
+
+
+def _kind(config: Json) -> str:
+    return str((config["Spec"].get("Labels") or {}).get("llmdeploy.kind", ""))
+
+
+def _labels(config: Json) -> dict[str, Any]:
+    return {key: value for key, value in config["Spec"]["Labels"].items() if not key.startswith("llmdeploy.")}
+
+
+def _node(node: Json) -> dict[str, Any]:
+    labels = node["Spec"].get("Labels") or {}
+    manager = node.get("ManagerStatus") or {}
+    return {
+        "name": node["Description"]["Hostname"],
+        "state": node["Status"]["State"],
+        "availability": node["Spec"]["Availability"],
+        "role": "leader" if manager.get("Leader") else node["Spec"]["Role"],
+        "address": node["Status"].get("Addr", ""),
+        "docker": (node["Description"].get("Engine") or {}).get("EngineVersion", ""),
+        "groups": sorted(key.removeprefix("group.") for key in labels if key.startswith("group.")),
+    }
+
+
+def _service(live: Live, settings: Settings, name: str, hosts: Mapping[str, str]) -> dict[str, Any]:
+    service = live.services[name]
+    tasks = [task for task in live.tasks if task["ServiceID"] == service["ID"]]
+    crashed = [task for task in tasks if task["Status"]["State"] in RESTARTED]
+    verdict = judge(service, tasks, before=[task["ID"] for task in crashed], written=False)
+    up = [task for task in tasks if task["Status"]["State"] == "running" and task["DesiredState"] == "running"]
+    given = settings.services.get(name)
+    return {
+        "name": name,
+        "group": given.group if given else "edge",
+        "wanted": verdict.wanted,
+        "healthy": verdict.healthy,
+        "state": _state(verdict.state, len(up), crashed),
+        "detail": "" if verdict.state == "healthy" else verdict.reason,
+        "image": service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"],
+        "updated": service["UpdatedAt"],
+        "hosts": sorted({hosts.get(task.get("NodeID", ""), "?") for task in up}),
+        "ports": [port.edge for port in given.ports if port.edge] if given else [],
+    }
+
+
+def _state(verdict: str, up: int, crashed: list[Json]) -> str:
+    if verdict == "healthy":
+        return "healthy"
+    if crashed:
+        return "failing"
+    return "degraded" if up else "starting"

@@ -1,0 +1,126 @@
+"""From the catalogue to Docker's raw specification."""
+
+from typing import Any
+
+import pytest
+
+from llmdeploy.release.health import docker_healthcheck, health_kind, health_port, port_checks
+from llmdeploy.release.job import By, build_job
+from llmdeploy.release.spec import NANO, edge_spec, published_ports, service_spec
+from tests.unit.catalogue import settings
+
+GRPC = {"number": 50055, "protocol": "grpc", "published": True}
+HTTP = {"number": 9001, "protocol": "http"}
+
+
+@pytest.mark.parametrize(
+    ("service", "kind", "port"),
+    [
+        ({"ports": [GRPC, HTTP]}, "grpc", 50055),
+        ({"ports": [HTTP, GRPC]}, "http", 9001),
+        ({"ports": [HTTP, GRPC], "health": {"type": "grpc"}}, "grpc", 50055),
+        ({"ports": [{"number": 6379, "protocol": "tcp"}]}, "tcp", 6379),
+        ({"ports": [{"number": 3000, "protocol": "web"}]}, "http", 3000),
+        ({"ports": [HTTP], "health": {"port": 9999}}, "http", 9999),
+        ({}, "image", None),
+        ({"health": {"type": "command", "command": ["true"]}}, "command", None),
+        ({"ports": [HTTP], "health": {"type": "none"}}, "none", None),
+    ],
+)
+def test_health_follows_the_first_port_unless_told_otherwise(
+    service: dict[str, Any], kind: str, port: int | None
+) -> None:
+    one = settings({"a": service}).services["a"]
+    assert (health_kind(one), health_port(one)) == (kind, port)
+
+
+@pytest.mark.parametrize(
+    ("service", "test"),
+    [
+        ({"ports": [HTTP]}, ["CMD", "/llmdeploy/probe", "http", "9001", "/health", "--timeout", "2"]),
+        ({"ports": [GRPC], "health": {"service": "chat"}},
+         ["CMD", "/llmdeploy/probe", "grpc", "50055", "chat", "--timeout", "2"]),
+        ({"health": {"type": "command", "command": ["pg_isready", "-q"]}}, ["CMD", "pg_isready", "-q"]),
+        ({"health": {"type": "none"}}, ["NONE"]),
+    ],
+)  # fmt: skip
+def test_docker_runs_the_mounted_probe(service: dict[str, Any], test: list[str]) -> None:
+    check = docker_healthcheck(settings({"a": service}).services["a"])
+    assert check is not None
+    assert check["Test"] == test
+
+
+def test_an_image_keeps_its_own_health_check() -> None:
+    assert docker_healthcheck(settings({"a": {}}).services["a"]) is None
+
+
+def test_a_specification_holds_everything_the_catalogue_says() -> None:
+    given = settings(
+        {
+            "db": {
+                "group": "tail",
+                "replicas": 3,
+                "cpus": 1.5,
+                "memory": "2GB",
+                "environment": {"B": True, "A": 1},
+                "volumes": ["data:/var/lib/db", "/etc/ssl:/ssl:ro"],
+                "command": ["serve"],
+                "stop_grace": "30s",
+                "update": {"order": "stop-first", "parallelism": 2},
+            }
+        }
+    )
+    spec = service_spec(given, "db", given.services["db"])
+    container = spec["TaskTemplate"]["ContainerSpec"]
+    assert container["Env"] == ["A=1", "B=true", "LLMDEPLOY_SERVICE=db"]
+    assert container["Args"] == ["serve"]
+    assert container["StopGracePeriod"] == 30 * NANO
+    assert [(m["Type"], m["Source"], m["Target"], m["ReadOnly"]) for m in container["Mounts"]] == [
+        ("volume", "data", "/var/lib/db", False),
+        ("bind", "/etc/ssl", "/ssl", True),
+        ("bind", "/opt/llmdeploy/bin", "/llmdeploy", True),
+    ]
+    assert spec["TaskTemplate"]["Resources"]["Limits"] == {"NanoCPUs": 1_500_000_000, "MemoryBytes": 2 * 1024**3}
+    assert spec["TaskTemplate"]["Placement"] == {"Constraints": ["node.labels.group.tail==yes"]}
+    assert spec["Mode"] == {"Replicated": {"Replicas": 3}}
+    assert (spec["UpdateConfig"]["Order"], spec["UpdateConfig"]["Parallelism"]) == ("stop-first", 2)
+
+
+def test_the_edge_publishes_exactly_the_published_ports_in_host_mode() -> None:
+    given = settings(
+        {"a": {"ports": [GRPC, HTTP]}, "b": {"ports": [{"number": 3000, "protocol": "web", "published": 3002}]}}
+    )
+    assert published_ports(given) == [3002, 50055]
+    ports = edge_spec(given)["EndpointSpec"]["Ports"]
+    assert {(port["PublishedPort"], port["PublishMode"]) for port in ports} == {(3002, "host"), (50055, "host")}
+    assert edge_spec(given)["UpdateConfig"]["Order"] == "stop-first"
+
+
+def test_published_ports_are_asked_through_the_edge_and_internal_ones_inside_the_network() -> None:
+    given = settings({"a": {"ports": [GRPC, HTTP]}})
+    checks = port_checks("a", given.services["a"], "10.0.0.9")
+    assert [(c["via"], c["kind"], c["host"], c["port"]) for c in checks] == [
+        ("edge", "grpc", "10.0.0.9", 50055),
+        ("network", "http", None, 9001),
+    ]
+
+
+def test_a_job_is_complete() -> None:
+    given = settings(
+        {"a": {"ports": [GRPC]}, "b": {"depends_on": ["a"]}},
+        verify={"requests": [{"name": "hello", "service": "a", "port": 50055, "expect_text": "hi"}]},
+    )
+    images = {"edge": "edge:1", "a": "x:1", "b": "x:1"}
+    job = build_job(
+        given,
+        environment="dev",
+        action="deploy",
+        job_id="j",
+        by=By("ana", "laptop"),
+        images=images,
+        edge_host="127.0.0.1",
+    )
+    assert {name: entry["wave"] for name, entry in job["services"].items()} == {"edge": 1, "a": 1, "b": 2}
+    assert job["services"]["b"]["depends_on"] == ["a"]
+    assert [check["port"] for check in job["services"]["a"]["answers"]] == [50055]
+    assert job["verify"][0]["expect_text"] == "hi"
