@@ -1,0 +1,169 @@
+"""Asks services whether they answer. Standard library only, and usable alone:
+
+the text of this file followed by a line `main('[{check}, …]')` may be piped into `python3 -` on any host.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl  # noqa: F401  (loaded now: the engine lives longer than the folder it was shipped in)
+import subprocess
+import sys
+import time
+from concurrent.futures import as_completed
+from concurrent.futures.thread import ThreadPoolExecutor
+from typing import Any
+
+PARALLEL = 8
+PROBE_ON_HOST = "/opt/llmdeploy/bin/probe"
+PROBE_IN_CONTAINER = "/llmdeploy/probe"
+DOCKER_SOCKET = "/var/run/docker.sock"
+EDGE_LABEL = "com.docker.swarm.service.name=edge"
+MOST_BYTES = 1_000_000
+
+Check = dict[str, Any]
+Result = dict[str, Any]
+
+
+class CheckError(Exception):
+    """A check that did not hold; the text says what came instead."""
+
+
+def run_check(check: Check, edge_host: str = "127.0.0.1") -> Result:
+    """Ask once. In: a check (docs/architecture.md). Out: `{"name", "service", "ok", "ms", "detail"}`."""
+    began = time.monotonic()
+    try:
+        detail, ok = _ask(check, check.get("host") or edge_host), True
+    except (CheckError, OSError, http.client.HTTPException, ValueError, subprocess.SubprocessError) as problem:
+        detail, ok = _words(problem, check), False
+    ms = round((time.monotonic() - began) * 1000, 1)
+    return {"name": check["name"], "service": check.get("service", ""), "ok": ok, "ms": ms, "detail": detail}
+
+
+def main(json_text: str) -> None:
+    """Run all checks in parallel and print each result as a line when it is there."""
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for future in as_completed([pool.submit(run_check, check) for check in json.loads(json_text)]):
+            sys.stdout.write(json.dumps(future.result()) + "\n")
+            sys.stdout.flush()
+
+
+def _ask(check: Check, host: str) -> str:
+    kind, timeout = check["kind"], float(check.get("timeout") or 5.0)
+    if check.get("via") == "network":
+        if kind == "request":
+            raise CheckError("a request can only be sent through the edge")
+        return _probe_inside(_probe_arguments(check, f"tasks.{check['service']}", timeout), timeout)
+    if kind == "tcp":
+        with socket.create_connection((host, check["port"]), timeout):
+            return "connected"
+    if kind == "grpc":
+        return _probe_here(_probe_arguments(check, host, timeout), timeout)
+    return _http(check, host, timeout)
+
+
+def _http(check: Check, host: str, timeout: float) -> str:
+    body, headers = check.get("body"), {"User-Agent": "llmdeploy", **(check.get("headers") or {})}
+    if body is not None and not isinstance(body, str):
+        body = json.dumps(body)
+        headers.setdefault("Content-Type", "application/json")
+    connection = http.client.HTTPConnection(host, check["port"], timeout=timeout)
+    try:
+        connection.request(check.get("method") or "GET", check.get("path") or "/", body and body.encode(), headers)
+        response = connection.getresponse()
+        text = response.read(MOST_BYTES).decode("utf-8", "replace")
+    finally:
+        connection.close()
+    low, high = check.get("expect_status") or (200, 399)
+    if not low <= response.status <= high:
+        wish = f"{low}" if low == high else f"{low} to {high}"
+        raise CheckError(f"HTTP {response.status} instead of {wish}: {_short(text)}")
+    _expect(check, text)
+    return f"HTTP {response.status}"
+
+
+def _expect(check: Check, text: str) -> None:
+    if check.get("expect_text") and check["expect_text"] not in text:
+        raise CheckError(f"the answer does not contain {check['expect_text']!r}: {_short(text)}")
+    if check.get("expect_json"):
+        try:
+            value = json.loads(text)
+            for part in check["expect_json"].split("."):
+                value = value[int(part)] if isinstance(value, list) else value[part]
+        except (ValueError, LookupError, TypeError):
+            value = None
+        if value in (None, "", [], {}):
+            raise CheckError(f"the answer has no {check['expect_json']}: {_short(text)}")
+
+
+def _probe_arguments(check: Check, host: str, timeout: float) -> list[str]:
+    words = [check["kind"], str(check["port"])]
+    if check["kind"] == "http":
+        low, high = check.get("expect_status") or (200, 399)
+        words += [check.get("path") or "/", "--expect", f"{low}-{high}"]
+    if check["kind"] == "grpc" and check.get("grpc_service"):
+        words.append(check["grpc_service"])
+    everyone = ["--all"] if host.startswith("tasks.") else []
+    return [*words, "--host", host, "--timeout", f"{timeout:g}", *everyone]
+
+
+def _probe_here(arguments: list[str], timeout: float) -> str:
+    done = subprocess.run(
+        [PROBE_ON_HOST, *arguments], capture_output=True, text=True, timeout=timeout + 2, check=False, errors="replace"
+    )
+    return _probe_says(done.returncode, done.stdout + done.stderr)
+
+
+def _probe_inside(arguments: list[str], timeout: float) -> str:
+    """Run the probe in this host's edge container: the only place of the host that is inside the network."""
+    filters = json.dumps({"label": [EDGE_LABEL], "status": ["running"]}).replace(" ", "")
+    found = json.loads(_docker("GET", f"/containers/json?filters={_quoted(filters)}", None, timeout))
+    if not found:
+        raise CheckError("no edge container runs on this host, so nothing here can look into the network")
+    command = {"Cmd": [PROBE_IN_CONTAINER, *arguments], "AttachStdout": True, "AttachStderr": True, "Tty": True}
+    started = json.loads(_docker("POST", f"/containers/{found[0]['Id']}/exec", command, timeout))
+    said = _docker("POST", f"/exec/{started['Id']}/start", {"Tty": True}, timeout + 2).decode("utf-8", "replace")
+    code = json.loads(_docker("GET", f"/exec/{started['Id']}/json", None, timeout))["ExitCode"]
+    return _probe_says(code, said)
+
+
+def _probe_says(code: int, said: str) -> str:
+    if code:
+        raise CheckError(_short(said) or f"the probe ended with {code}")
+    return _short(said)
+
+
+def _docker(method: str, path: str, body: Any, timeout: float) -> bytes:
+    connection = http.client.HTTPConnection("localhost", timeout=timeout)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    try:
+        connection.sock.settimeout(timeout)
+        connection.sock.connect(DOCKER_SOCKET)
+        text = json.dumps(body).encode() if body is not None else None
+        connection.request(method, path, text, {"Content-Type": "application/json"} if text else {})
+        response = connection.getresponse()
+        answer = response.read()
+    finally:
+        connection.close()
+    if response.status >= 400:
+        raise CheckError(f"Docker: {_short(answer.decode('utf-8', 'replace'))}")
+    return answer
+
+
+def _quoted(text: str) -> str:
+    return "".join(char if char.isalnum() else "".join(f"%{byte:02X}" for byte in char.encode()) for char in text)
+
+
+def _words(problem: Exception, check: Check) -> str:
+    if isinstance(problem, (TimeoutError, socket.timeout, subprocess.TimeoutExpired)):
+        return f"no answer within {check.get('timeout') or 5.0:g} s"
+    if isinstance(problem, ConnectionRefusedError):
+        return f"connection to port {check['port']} refused"
+    return str(problem) or type(problem).__name__
+
+
+def _short(text: str) -> str:
+    line = "; ".join(part.strip() for part in text.splitlines() if part.strip())
+    return line if len(line) <= 300 else line[:297] + "..."

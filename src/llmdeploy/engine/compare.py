@@ -1,0 +1,121 @@
+"""Wanted against live: what a job would change. Reads the cluster, writes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import schedule, spec, tasks
+from .api import Docker, Json
+
+
+class RefusedError(Exception):
+    """The job cannot be carried out as it is; nothing has been written."""
+
+
+@dataclass
+class Unit:
+    """One service of a release: what is wanted, what was found, and how far it has come."""
+
+    name: str
+    wave: int
+    wanted: spec.Spec
+    stability: float
+    deadline: float
+    answers: list[Json]
+    live: Json | None = None  # as found by the comparison
+    changes: list[str] = field(default_factory=list)
+    state: str = "waiting"
+    detail: str = ""
+    verdict: tasks.Verdict = field(default_factory=lambda: tasks.Verdict("starting"))
+    service_id: str = ""
+    spec_seen: spec.Spec | None = None  # the daemon's form of what we wrote
+    began: float = 0.0
+    steady: float = 0.0  # since when the same tasks have been healthy
+    before: frozenset[str] = frozenset()
+    pending: dict[str, float] = field(default_factory=dict)  # task id → since when it waits for a node
+    asked: list[Future[Json]] | None = None
+
+    @property
+    def action(self) -> str:
+        """create, change or unchanged."""
+        return "create" if self.live is None else "change" if self.changes else "unchanged"
+
+    @property
+    def written(self) -> bool:
+        """Whether this release wrote the service."""
+        return self.spec_seen is not None
+
+    def elapsed(self) -> float:
+        """Seconds since its start."""
+        return round(time.monotonic() - self.began, 2) if self.began else 0.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All units by name in the order of their waves, their dependencies, and services of ours nobody wants."""
+
+    units: dict[str, Unit]
+    depends: dict[str, list[str]]
+    orphans: list[str]
+    ids: dict[str, dict[str, str]]
+
+    @property
+    def changed(self) -> list[str]:
+        """The names of the services that differ."""
+        return [unit.name for unit in self.units.values() if unit.action != "unchanged"]
+
+
+def compare(docker: Docker, job: Mapping[str, Any], pins: Mapping[str, str]) -> Comparison:
+    """Compare the job with the cluster. Raises RefusedError with everything that stands in its way."""
+    live, ids = {item["Spec"]["Name"]: item for item in docker.services()}, docker.ids()
+    depends = {name: list(entry.get("depends_on") or []) for name, entry in job["services"].items()}
+    problems = [text for text in [schedule.problem(depends)] if text]
+    units: dict[str, Unit] = {}
+    for name, entry in sorted(job["services"].items(), key=lambda item: (item[1].get("wave", 1), item[0])):
+        if entry["image"] not in pins:
+            problems.append(f"{name}: nobody has pinned the image {entry['image']}")
+            continue
+        unit = _unit(name, entry, spec.wanted(name, entry, pins[entry["image"]], job["stack"], docker.api_version))
+        unit.live = live.get(name)
+        problems += _problems(unit, job["stack"], ids)
+        names = {value: key for key, value in ids["networks"].items()}
+        unit.changes = spec.diff(unit.live["Spec"] if unit.live else None, unit.wanted, names)
+        units[name] = unit
+    if problems:
+        raise RefusedError("; ".join(problems))
+    orphans = sorted(name for name, item in live.items() if owner(item) == job["stack"] and name not in units)
+    return Comparison(units, depends, orphans, ids)
+
+
+def owner(service: Json) -> str | None:
+    """The stack a live service belongs to, None for somebody else's."""
+    label: str | None = (service["Spec"].get("Labels") or {}).get(spec.STACK_LABEL)
+    return label
+
+
+def _unit(name: str, entry: Mapping[str, Any], wanted: spec.Spec) -> Unit:
+    return Unit(
+        name=name,
+        wave=int(entry.get("wave", 1)),
+        wanted=wanted,
+        stability=float(entry.get("stability", 2.0)),
+        deadline=float(entry.get("deadline", 120.0)),
+        answers=list(entry.get("answers") or []),
+    )
+
+
+def _problems(unit: Unit, stack: str, ids: Mapping[str, Mapping[str, str]]) -> list[str]:
+    found = [f"{unit.name}: the cluster has no {item}" for item in spec.missing(unit.wanted, ids)]
+    if unit.live is None:
+        return found
+    if owner(unit.live) != stack:
+        belongs = f"to the stack {owner(unit.live)}" if owner(unit.live) else "to somebody else"
+        return [*found, f"a service named {unit.name} exists and belongs {belongs}: rename one of them or remove it"]
+    old, new = spec.mode(unit.live["Spec"]), spec.mode(unit.wanted)
+    if old != new:
+        found.append(f"{unit.name}: Docker cannot make a {old.lower()} service {new.lower()}: remove it first")
+    return found

@@ -1,0 +1,73 @@
+"""Why a service failed, collected for somebody who was asleep a minute ago: task, health, log, what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .api import Docker, DockerError, MissingError
+from .compare import Unit
+from .progress import harmless
+from .tasks import Task, error
+
+_HINTS = (
+    ("no suitable node", "check the labels and the free memory and CPUs of the hosts: `llmdeploy ENV status`"),
+    ("No such image", "the host has lost the image: deploy again, the image is then delivered again"),
+    ("port already in use", "another program on the host holds the port: `ss -ltnp` there shows which"),
+    ("health check failed", "the program runs but does not answer as its health check wants: see its output and log"),
+    ("exit code 137", "137 means killed, mostly for memory: compare the service's memory limit with what it needs"),
+    ("crashed", "the program ends by itself: the log says why"),
+    ("ended by itself", "a service has to keep running: look at its command"),
+    ("by somebody else", "find out who works on this cluster, then deploy again"),
+    ("check", "the service is healthy but cannot be reached this way: look at the edge and at the port"),
+)
+
+
+def describe(docker: Docker, unit: Unit, others: dict[str, str]) -> dict[str, Any]:
+    """The values of the progress line `failure` for a unit whose detail says the reason."""
+    task = unit.verdict.task
+    container = _container(docker, task)
+    reason = harmless(unit.detail)
+    return {
+        "service": unit.name,
+        "reason": reason,
+        "host": _host(docker, task),
+        "task_error": harmless(error(task)),
+        "health": _health(container, task),
+        "log": _log(docker, task),
+        "others": others,
+        "hint": next((hint for word, hint in _HINTS if word in f"{reason} {error(task)}"), "look at its log"),
+    }
+
+
+def _container(docker: Docker, task: Task | None) -> dict[str, Any] | None:
+    container_id = (((task or {}).get("Status") or {}).get("ContainerStatus") or {}).get("ContainerID")
+    try:
+        return docker.container(container_id) if container_id else None
+    except DockerError:
+        return None  # it runs on another host, or is gone
+
+
+def _health(container: dict[str, Any] | None, task: Task | None) -> str:
+    if container is None:
+        return "(only its own host knows it)" if task and "unhealthy" in error(task) else ""
+    said = ((container.get("State") or {}).get("Health") or {}).get("Log") or []
+    return harmless(said[-1].get("Output", "")).strip()[:1000] if said else ""
+
+
+def _host(docker: Docker, task: Task | None) -> str:
+    try:
+        return docker.hosts().get((task or {}).get("NodeID", ""), "") if task else ""
+    except DockerError:
+        return ""
+
+
+def _log(docker: Docker, task: Task | None) -> list[str]:
+    if task is None or not (task["Status"].get("ContainerStatus") or {}).get("ContainerID"):
+        return []
+    try:
+        lines = docker.task_log(task["ID"]).splitlines()
+    except MissingError:
+        return ["(the task is gone, and its log with it)"]
+    except DockerError as problem:
+        return [f"(its log is not to be had: {harmless(problem)})"]
+    return [harmless(line)[:500] for line in lines[-20:]] or ["(it printed nothing)"]

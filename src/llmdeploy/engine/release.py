@@ -1,0 +1,220 @@
+"""The loop of a release: one thread, two questions to the daemon per turn for all services together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any
+
+from . import schedule, watch
+from .api import ConflictError, Docker
+from .checks import run_check
+from .compare import Comparison, Unit
+from .failure import describe
+from .progress import Progress, harmless
+
+TURN = 0.25
+VERIFY_ATTEMPTS = 3
+_FLYING = ("starting", "healthy", "answering")
+EXITS = {"done": 0, "unchanged": 0, "failed": 1, "locked": 4, "conflict": 4, "unhealthy": 7, "stopped": 130}
+
+
+class Release:
+    """One release from its comparison to its verdict."""
+
+    def __init__(
+        self,
+        docker: Docker,
+        job: Mapping[str, Any],
+        found: Comparison,
+        progress: Progress,
+        pool: Executor,
+        *,
+        number: int = 0,
+        stop: Callable[[], bool] = lambda: False,
+        beat: Callable[[], None] = lambda: None,
+        keep: Callable[[Unit], None] = lambda _unit: None,
+    ) -> None:
+        """`stop` tells that somebody asked to stop, `beat` shows that we live, `keep` saves a unit before its write."""
+        self._docker, self._job, self._found, self._pool = docker, job, found, pool
+        self._progress, self._number = progress, number
+        self._stop, self._beat, self._keep = stop, beat, keep
+        self._units = found.units
+        self._names = {value: key for key, value in found.ids["networks"].items()}
+        self._until = time.monotonic() + float(job.get("deadline") or 900.0)
+        self._said: dict[str, tuple[Any, ...]] = {}
+        self._stopped = False
+        self._verdict = ""  # what went wrong, as soon as something did
+
+    def announce(self) -> None:
+        """Write the line that says what this release will do."""
+        services = [
+            {"name": unit.name, "wave": unit.wave, "action": unit.action, "changes": unit.changes}
+            for unit in self._units.values()
+        ]
+        more = {"id": self._job["id"], "number": self._number, "services": services, "orphans": self._found.orphans}
+        self._progress.write("release", state="started", sync=True, **more)
+
+    def run(self, *, verify: bool = True) -> tuple[str, str]:
+        """Bring everything up and verify it. Out: verdict and summary."""
+        while self._turn():
+            time.sleep(TURN)
+        if self._verdict:
+            return self._verdict, self._summary()
+        if self._stopped and self._names_in("waiting"):
+            return "stopped", self._summary()
+        wrong = self.verify() if verify else ""
+        if wrong:
+            return "unhealthy", f"every service is healthy, but {wrong}"
+        return ("done" if self._found.changed else "unchanged"), self._summary()
+
+    def quick(self) -> bool:
+        """One look, no waiting: whether everything is unchanged and healthy."""
+        if not self._found.changed:
+            self._turn()
+        return all(unit.state == "unchanged" for unit in self._units.values())
+
+    def verify(self) -> str:
+        """Run the checks of the finished stack. Out: what failed, or an empty text."""
+        left, results = list(self._job.get("verify") or []), []
+        for attempt in range(VERIFY_ATTEMPTS):
+            if not left:
+                break
+            self._wait(1.0 if attempt else 0.0)
+            futures = [self._pool.submit(run_check, check, self._job.get("edge_host") or "127.0.0.1") for check in left]
+            while not all(future.done() for future in futures):
+                self._wait(0.05)
+            results = [future.result() for future in futures]
+            last = attempt == VERIFY_ATTEMPTS - 1
+            for result in results:
+                if result["ok"] or last:
+                    shown = {key: result[key] for key in ("name", "ok", "ms")}
+                    self._progress.write("check", **shown, detail=harmless(result["detail"]))
+            left = [check for check, result in zip(left, results, strict=True) if not result["ok"]]
+        return "; ".join(harmless(f"{item['name']}: {item['detail']}") for item in results if not item["ok"])
+
+    def outcome(self) -> dict[str, list[str]]:
+        """`changed`: written by us; `done`: came up or already were; `untouched`: never started."""
+        units = self._units.values()
+        return {
+            "changed": [unit.name for unit in units if unit.written],
+            "done": self._names_in("done", "unchanged"),
+            "untouched": self._names_in("waiting", "blocked"),
+        }
+
+    def _wait(self, seconds: float) -> None:
+        self._beat()
+        time.sleep(seconds)
+
+    def _turn(self) -> bool:
+        """Look at everything once and act. Out: whether there is more to wait for."""
+        self._beat()
+        self._stopped = self._stopped or self._stop()
+        services = {item["Spec"]["Name"]: item for item in self._docker.services()}
+        current = self._docker.tasks(self._job["stack"], up_to_date=True)
+        for unit in self._units.values():
+            if unit.state in _FLYING:
+                self._advance(unit, services, current)
+        while not (self._verdict or self._stopped):
+            free = schedule.startable({unit.name: unit.state for unit in self._units.values()}, self._found.depends)
+            if not free:
+                break
+            for name in free:
+                self._start(self._units[name], services, current)
+        for unit in self._units.values():
+            self._say(unit)
+        goes_on = not (self._verdict or self._stopped)
+        return bool(self._names_in(*_FLYING, *(["waiting"] if goes_on else [])))
+
+    def _start(self, unit: Unit, services: Mapping[str, Any], current: list[Any]) -> None:
+        unit.began, unit.state = time.monotonic(), "starting"
+        known = self._docker.tasks(self._job["stack"], up_to_date=False) if unit.live else []
+        unit.before = frozenset(task["ID"] for task in known)
+        if unit.action == "unchanged":
+            unit.service_id = unit.live["ID"] if unit.live else ""
+            self._advance(unit, services, current)
+            return
+        self._keep(unit)
+        try:
+            watch.write(self._docker, unit, self._found, self._number)
+        except ConflictError as problem:
+            self._fail(unit, str(problem), "conflict")
+
+    def _advance(self, unit: Unit, services: Mapping[str, Any], current: list[Any]) -> None:
+        try:
+            watch.follow(unit, services.get(unit.name), current, self._names)
+        except ConflictError as problem:
+            return self._fail(unit, str(problem), "conflict")
+        state, now = unit.verdict.state, time.monotonic()
+        if state == "failed":
+            return self._fail(unit, unit.verdict.reason)
+        if state == "starting":
+            unit.state, unit.detail = "starting", harmless(unit.verdict.reason)
+            if unit.action == "unchanged":
+                unit.detail = f"unchanged, but not healthy: {unit.detail}"
+        elif unit.action == "unchanged" and unit.state == "starting" and unit.elapsed() < TURN:
+            unit.state, unit.detail = "unchanged", ""
+            return None
+        else:
+            self._settle(unit, now)
+        return self._deadline(unit, now)
+
+    def _settle(self, unit: Unit, now: float) -> None:
+        """All tasks are healthy: done when they stay so and the service answers."""
+        missing = watch.answers(unit, self._job, self._pool)
+        stable = now - unit.steady >= unit.stability
+        if stable and missing is None:
+            unit.state, unit.detail = ("unchanged" if unit.action == "unchanged" else "done"), ""
+        else:
+            unit.state, unit.detail = ("answering" if stable else "healthy"), missing or ""
+
+    def _deadline(self, unit: Unit, now: float) -> None:
+        if unit.state not in _FLYING:
+            return
+        if now > self._until:
+            self._fail(unit, f"the deadline of the whole release ({self._job.get('deadline')} s) passed: {unit.detail}")
+        elif now - unit.began > unit.deadline:
+            self._fail(unit, f"not done within {unit.deadline:g} s: {unit.detail or 'not stable yet'}")
+
+    def _fail(self, unit: Unit, reason: str, verdict: str = "unhealthy") -> None:
+        unit.state, unit.detail = "failed", reason
+        self._verdict = self._verdict if self._verdict == "conflict" else verdict
+        for name in schedule.blocked([unit.name], self._found.depends):
+            if self._units[name].state == "waiting":
+                self._units[name].state = "blocked"
+        others = {other.name: _plain(other) for other in self._units.values() if other is not unit}
+        self._say(unit)
+        self._progress.write("failure", sync=True, **describe(self._docker, unit, others))
+
+    def _say(self, unit: Unit) -> None:
+        """Write the state of a unit when it is news."""
+        news = (unit.state, unit.verdict.healthy, unit.verdict.wanted, unit.detail)
+        if self._said.get(unit.name) != news:
+            self._said[unit.name] = news
+            self._progress.write(
+                "service", name=unit.name, state=unit.state, wave=unit.wave, healthy=unit.verdict.healthy,
+                wanted=unit.verdict.wanted, elapsed=unit.elapsed(), detail=unit.detail,
+            )  # fmt: skip
+
+    def _names_in(self, *states: str) -> list[str]:
+        return [unit.name for unit in self._units.values() if unit.state in states]
+
+    def _summary(self) -> str:
+        parts = [f"{', '.join(names)}: {word}" for word, names in self._groups().items() if names]
+        return "; ".join(parts)
+
+    def _groups(self) -> dict[str, list[str]]:
+        return {
+            "failed": self._names_in("failed"),
+            "done": self._names_in("done"),
+            "unchanged": self._names_in("unchanged"),
+            "not touched": self._names_in("waiting", "blocked"),
+        }
+
+
+def _plain(unit: Unit) -> str:
+    """The state of a unit in words for somebody who reads of another's failure."""
+    if unit.state in ("waiting", "blocked"):
+        return "not touched"
+    return {"starting": "still starting", "healthy": "healthy, still watched"}.get(unit.state, unit.state)
