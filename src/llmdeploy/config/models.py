@@ -13,9 +13,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from llmdeploy.config.units import parse_duration, parse_memory
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-Bytes = Annotated[int, BeforeValidator(parse_memory), Field(ge=4 * 1024**2)]
-Seconds = Annotated[float, BeforeValidator(parse_duration)]
+GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+_Memory = BeforeValidator(parse_memory, json_schema_input_type=int | str)
+Bytes = Annotated[int, _Memory, Field(ge=4 * 1024**2)]
+Reservation = Annotated[int, _Memory]
+Seconds = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str)]
 PortNumber = Annotated[int, Field(ge=1, le=65535, strict=True)]
+Count = Annotated[int, Field(strict=True)]  # strict: `yes` and "3" are mistakes, not numbers
+Cores = Annotated[float, Field(strict=True)]
 Scalar = str | int | float | bool
 Protocol = Literal["http", "grpc", "tcp", "web"]
 
@@ -57,12 +62,10 @@ class Health(Model):
     port: PortNumber | None = Field(default=None, description="default: the first port of that type")
     path: str = Field(default="/health", pattern=r"^/\S*$", description="for http")
     service: str = Field(default="", description="for grpc: the name asked for")
-    command: list[str] = Field(
-        default=[], description="for command: run inside the container, exit 0 is healthy"
-    )
+    command: list[str] = Field(default=[], description="for command: run inside the container, exit 0 is healthy")
     interval: Seconds = Field(default=2.0, description="between two checks")
     timeout: Seconds = Field(default=2.0, description="of one check")
-    retries: int = Field(default=3, ge=1, le=100, description="failures in a row that make it unhealthy")
+    retries: Count = Field(default=3, ge=1, le=100, description="failures in a row that make it unhealthy")
     start_period: Seconds = Field(default=30.0, description="failures do not count this long after the start")
 
     @model_validator(mode="after")
@@ -75,14 +78,12 @@ class Health(Model):
 class Update(Model):
     """How a running service is replaced."""
 
-    parallelism: int = Field(default=1, ge=1, description="replicas replaced at once")
+    parallelism: Count = Field(default=1, ge=1, description="replicas replaced at once")
     order: Literal["start-first", "stop-first"] = Field(
         default="start-first", description="stop-first for a service that must not run twice"
     )
     delay: Seconds = Field(default=0.0, description="between two replicas")
-    stability: Seconds = Field(
-        default=2.0, description="how long all replicas must stay healthy to count as done"
-    )
+    stability: Seconds = Field(default=2.0, description="how long all replicas must stay healthy to count as done")
     deadline: Seconds = Field(default=120.0, description="from start to done; longer is a failure")
 
 
@@ -98,7 +99,7 @@ def _as_build(value: Any) -> Any:
     return {"context": value} if isinstance(value, str) else value
 
 
-BuildField = Annotated[Build, BeforeValidator(_as_build)]
+BuildField = Annotated[Build, BeforeValidator(_as_build, json_schema_input_type=Build | str)]
 
 
 class Volume(Model):
@@ -114,13 +115,11 @@ def _as_volume(value: Any) -> Any:
         return value
     parts = value.split(":")
     if len(parts) not in (2, 3) or parts[2:] not in ([], ["ro"], ["rw"]):
-        raise ValueError(
-            "not a volume; write NAME:/path, /host/path:/path, with :ro at the end for read-only"
-        )
+        raise ValueError("not a volume; write NAME:/path, /host/path:/path, with :ro at the end for read-only")
     return {"source": parts[0], "target": parts[1], "read_only": parts[2:] == ["ro"]}
 
 
-VolumeField = Annotated[Volume, BeforeValidator(_as_volume)]
+VolumeField = Annotated[Volume, BeforeValidator(_as_volume, json_schema_input_type=Volume | str)]
 
 
 class Container(Model):
@@ -138,14 +137,10 @@ class Container(Model):
     command: list[str] | None = Field(default=None, description="arguments instead of the image's CMD")
     entrypoint: list[str] | None = Field(default=None, description="instead of the image's ENTRYPOINT")
     user: str | None = Field(default=None, description="user or uid[:gid] instead of the image's")
-    cpus: float = Field(default=0.5, gt=0, le=1024, description="CPU limit, in cores")
+    cpus: Cores = Field(default=0.5, gt=0, le=1024, description="CPU limit, in cores")
     memory: Bytes = Field(default=1024**3, description="memory limit")
-    reserve_cpus: float = Field(
-        default=0.0, ge=0, le=1024, description="cores that must be free to place a replica"
-    )
-    reserve_memory: Annotated[int, BeforeValidator(parse_memory)] = Field(
-        default=0, description="memory that must be free to place a replica"
-    )
+    reserve_cpus: Cores = Field(default=0.0, ge=0, le=1024, description="cores that must be free to place a replica")
+    reserve_memory: Reservation = Field(default=0, description="memory that must be free to place a replica")
     environment: dict[str, Scalar] = Field(default={}, description="environment variables")
     volumes: list[VolumeField] = Field(default=[], description="`name:/path[:ro]` or source/target/read_only")
     stop_grace: Seconds = Field(default=10.0, description="between the stop signal and the kill")
@@ -154,10 +149,10 @@ class Container(Model):
 class Service(Container):
     """One service of the stack."""
 
-    group: Name = Field(description="inventory group whose hosts may run it")
+    group: GroupName = Field(description="inventory group whose hosts may run it")
     ports: list[Port] = Field(default=[], description="ports it listens on")
     depends_on: list[Name] = Field(default=[], description="services that must be healthy before it starts")
-    replicas: int = Field(default=1, ge=1, le=1000, strict=True, description="copies to run")
+    replicas: Count = Field(default=1, ge=1, le=1000, description="copies to run")
     mode: Literal["replicated", "global"] = Field(
         default="replicated", description="global: one on every host of the group"
     )
@@ -168,10 +163,10 @@ class Service(Container):
 class Edge(Container):
     """The edge proxy: HAProxy on every edge host, answering on the published ports."""
 
-    groups: list[Name] | None = Field(
+    groups: list[GroupName] | None = Field(
         default=None, description="inventory groups whose hosts run the edge; default: all hosts"
     )
-    slots: int = Field(
+    slots: Count = Field(
         default=16, ge=1, le=256, description="most replicas of one service that the edge balances over"
     )
     stream_timeout: Seconds = Field(default=3600.0, description="idle limit of a request or a stream")
@@ -182,7 +177,7 @@ class Network(Model):
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")] = "llm-network"
     encrypted: bool = Field(default=False, description="encrypt between hosts (the kernel must have ESP)")
-    mtu: Annotated[int, Field(ge=576, le=9000)] | None = Field(
+    mtu: Annotated[int, Field(ge=576, le=9000, strict=True)] | None = Field(
         default=None, description="below 1450 on VPNs and some clouds"
     )
     subnet: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+\.\d+/\d+$")
@@ -193,7 +188,7 @@ class Docker(Model):
 
     install: bool = Field(default=True, description="install Docker where it is missing")
     log_max_size: str = Field(default="10m", pattern=r"^\d+[kmg]$", description="log rotation of containers")
-    log_max_file: int = Field(default=3, ge=1, le=100)
+    log_max_file: Count = Field(default=3, ge=1, le=100)
 
 
 class Request(Model):
@@ -206,10 +201,8 @@ class Request(Model):
     path: str = Field(default="/", pattern=r"^/\S*$")
     headers: dict[str, str] = {}
     body: str | None = None
-    expect_status: int = Field(default=200, ge=100, le=599)
-    expect_json: str | None = Field(
-        default=None, description="dotted path that must be in the answer and not empty"
-    )
+    expect_status: Count = Field(default=200, ge=100, le=599)
+    expect_json: str | None = Field(default=None, description="dotted path that must be in the answer and not empty")
     expect_text: str | None = Field(default=None, description="text that must be in the answer")
     timeout: Seconds = 10.0
 
@@ -223,9 +216,7 @@ class Verify(Model):
 class Images(Model):
     """Where images come from beyond a registry."""
 
-    archives: list[str] = Field(
-        default=[], description="image archives (docker save), relative to the project"
-    )
+    archives: list[str] = Field(default=[], description="image archives (docker save), relative to the project")
 
 
 class Settings(Model):
@@ -238,8 +229,6 @@ class Settings(Model):
     edge: Edge = Field(default=Edge(build=Build(context="edge")))
     docker: Docker = Docker()
     images: Images = Images()
-    defaults: dict[str, Any] = Field(
-        default={}, description="values for every service that does not set them itself"
-    )
+    defaults: dict[str, Any] = Field(default={}, description="values for every service that does not set them itself")
     services: Annotated[dict[Name, Service], Field(min_length=1)]
     verify: Verify = Verify()

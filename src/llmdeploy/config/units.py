@@ -15,7 +15,7 @@ _POWERS = {"b": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 def parse_memory(text: str | int) -> int:
     """Bytes in `text`; a bare number is bytes. Raises ValueError with what is accepted."""
     match = _MEMORY.match(str(text))
-    if not match or isinstance(text, bool):
+    if not match or isinstance(text, bool) or len(match[1]) > 18:
         raise ValueError("not a memory size; write a number with a unit, such as 512MB or 4GB")
     size = float(match[1]) * 1024 ** _POWERS[(match[2] or "b")[0].lower()]
     return int(size)

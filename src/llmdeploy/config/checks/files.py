@@ -1,0 +1,41 @@
+"""Files of the project that the configuration names: build folders and image archives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from llmdeploy.config.draft import Draft
+from llmdeploy.config.marks import KeyPath
+from llmdeploy.config.models import Container
+from llmdeploy.errors import Problem
+
+
+def check(draft: Draft) -> Iterator[Problem]:
+    """Build folders, Dockerfiles and archives that are not there."""
+    for name, service in draft.services():
+        yield from _build(draft, ("services", name), service)
+    yield from _build(draft, ("edge",), draft.settings.edge)
+    for index, archive in enumerate(draft.settings.images.archives):
+        if not _is(draft.root / archive, "file"):
+            yield draft.problem("images", "archives", index, why=f"no file `{archive}` in the project")
+
+
+def _build(draft: Draft, path: KeyPath, container: Container) -> Iterator[Problem]:
+    if container.build is None:
+        return
+    context = draft.root / container.build.context
+    if not _is(context, "folder"):
+        why = f"no folder `{container.build.context}` in the project"
+        yield draft.problem(*path, "build", "context", why=why)
+    elif not _is(context / container.build.dockerfile, "file"):
+        file = f"{container.build.context.rstrip('/')}/{container.build.dockerfile}"
+        key = "dockerfile" if "dockerfile" in container.build.model_fields_set else "context"
+        yield draft.problem(*path, "build", key, why=f"no file `{file}` in the project")
+
+
+def _is(path: Path, kind: str) -> bool:
+    try:
+        return path.is_dir() if kind == "folder" else path.is_file()
+    except (OSError, ValueError):  # a name too long, or of a kind no file has
+        return False

@@ -1,0 +1,141 @@
+"""Tree → typed settings. What fails its shape is reported and left out, so that it hides nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from llmdeploy.config.kinds import known_keys
+from llmdeploy.config.marks import KeyPath
+from llmdeploy.config.models import Service, Settings
+from llmdeploy.config.nearest import did_you_mean
+from llmdeploy.config.origins import Origins
+from llmdeploy.config.tree import Node, locate, plain
+from llmdeploy.config.words import explain
+from llmdeploy.errors import Problem
+
+NO_GROUP = "x-none"  # stands in for a group that failed its shape, while the rest is checked
+
+
+@dataclass
+class Shaped:
+    """What could be typed. `settings` is None when not even a part of it could."""
+
+    settings: Settings | None
+    problems: list[Problem]
+    left_out: set[KeyPath] = field(default_factory=set)
+
+    def whole(self, *path: str | int) -> bool:
+        """Whether nothing at, above or below `path` was left out: it can be checked against other things."""
+        return not any(out[: len(path)] == path[: len(out)] for out in self.left_out)
+
+
+def shape(tree: Node, origins: Origins) -> Shaped:
+    """The settings that `tree` holds, with a problem for everything that does not fit the models."""
+    data = plain(tree)
+    problems = _check_defaults(data, origins)
+    shaped = Shaped(None, problems)
+    fixed = False
+    for _ in range(20):  # every round leaves something out; a round reports errors that others had hidden
+        try:
+            shaped.settings = Settings.model_validate(data)
+            break
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+        if not fixed:
+            fixed = True
+            if _take_texts(data, tree, errors):
+                continue
+        problems += [_problem(item, origins) for item in errors if not _is_settled(item, shaped)]
+        if not all(_leave_out(data, item["loc"], shaped) for item in errors):
+            break
+    return shaped
+
+
+def check_removed(removed: list[tuple[KeyPath, Node]], origins: Origins) -> list[Problem]:
+    """Problems of keys that `null` should take away but that cannot exist: a typing mistake, not a wish."""
+    problems = []
+    for path, node in removed:
+        keys = known_keys(path[:-1])
+        if keys is not None and path[-1] not in keys:
+            hint = did_you_mean(str(path[-1]), keys)
+            where = origins.problem((*node.path,), "unknown key", hint)
+            problems.append(Problem(node.mark.file, node.mark.line, where.path, node.text, "unknown key", hint))
+    return problems
+
+
+def _check_defaults(data: dict[str, Any], origins: Origins) -> list[Problem]:
+    """Problems inside `defaults:`, found also when every service overrides the value."""
+    defaults = data.get("defaults")
+    if not isinstance(defaults, dict):
+        return []
+    try:
+        Service.model_validate({"group": NO_GROUP, **defaults})
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        return [
+            _problem({**item, "loc": ("defaults", *item["loc"])}, origins)
+            for item in found
+            if item["type"] not in ("missing", "string_type")
+        ]
+    return []
+
+
+def _problem(error: Any, origins: Origins) -> Problem:
+    _, rest = locate(origins.root, error["loc"])
+    found = error["loc"][: len(error["loc"]) - len(rest)]
+    is_missing = error["type"] == "missing"
+    path = (*found, *rest) if is_missing else found
+    why, hint = explain(error, path, rest)
+    return origins.problem(path, why, hint)
+
+
+def _is_settled(error: Any, shaped: Shaped) -> bool:
+    """Whether `error` is only the consequence of something left out before."""
+    return error["type"] in ("missing", "too_short") and not shaped.whole(*error["loc"])
+
+
+def _take_texts(data: Any, tree: Node, errors: list[Any]) -> bool:
+    """Where text is wanted and a number or a boolean is written, take it as written (`user: 1000`)."""
+    changed = False
+    for error in errors:
+        node, rest = locate(tree, error["loc"])
+        if error["type"] != "string_type" or rest or isinstance(node.value, (dict, list)):
+            continue
+        if node.value is not None:
+            _holder(data, error["loc"])[error["loc"][-1]] = node.text
+            changed = True
+    return changed
+
+
+def _holder(data: Any, path: KeyPath) -> Any:
+    for key in path[:-1]:
+        data = data[key]
+    return data
+
+
+def _leave_out(data: dict[str, Any], loc: KeyPath, shaped: Shaped) -> bool:
+    """Take the smallest whole thing around `loc` out of `data`; False when that is not possible."""
+    path = loc[:3] if loc[0] == "services" else loc[:2]
+    shaped.left_out.add(path)
+    if path[0] == "services" and path[2:] == ("group",) and isinstance(data["services"].get(path[1]), dict):
+        data["services"][path[1]]["group"] = NO_GROUP
+        return True
+    while path:
+        holder = _reach(data, path)
+        if holder is not None:
+            del holder[path[-1]]
+            return True
+        path = path[:-1]
+    return False
+
+
+def _reach(data: Any, path: KeyPath) -> Any:
+    """The mapping or list that has `path`'s last key, or None."""
+    for key in path[:-1]:
+        if not isinstance(data, dict) or key not in data:
+            return None
+        data = data[key]
+    return data if isinstance(data, dict) and path[-1] in data else None
