@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from llmdeploy.config.marks import Mark
     from llmdeploy.config.origins import Origins
     from llmdeploy.config.scaffold import init_project
-    from llmdeploy.config.schema import schema
+    from llmdeploy.config.schemas import schema
 
 _HOMES = {
     "Environment": "environment",
@@ -25,7 +25,7 @@ _HOMES = {
     "effective": "environment",
     "init_project": "scaffold",
     "load": "environment",
-    "schema": "schema",
+    "schema": "schemas",
 }
 
 __all__ = [
@@ -45,5 +45,5 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value  # else the import of config.schema would leave the module under the function's name
+    globals()[name] = value
     return value

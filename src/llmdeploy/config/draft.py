@@ -24,7 +24,6 @@ class Draft:
     shaped: Shaped
     origins: Origins
     names: frozenset[str]
-    added: frozenset[str]  # services that only the environment or --set names
     inventory: Inventory | None
     inventory_text: str
     root: Path

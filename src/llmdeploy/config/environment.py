@@ -20,7 +20,8 @@ from llmdeploy.config.nearest import did_you_mean
 from llmdeploy.config.normal import normal, split_host_variables
 from llmdeploy.config.origins import Origins
 from llmdeploy.config.overrides import read_override
-from llmdeploy.config.shape import check_removed, shape
+from llmdeploy.config.shape import shape
+from llmdeploy.config.strangers import check_removed, set_aside
 from llmdeploy.config.textfile import read_text
 from llmdeploy.config.tree import Node
 from llmdeploy.config.yamltree import read_tree
@@ -138,18 +139,18 @@ class _Loading:
     def settings(self, layers: list[Node], inventory: Inventory | None) -> tuple[Settings | None, Origins]:
         """The typed settings with their origins, after all checks."""
         tree, removed = prune(lay(layers))
+        names, known = _names(tree), _names(layers[0])
+        tree, strange = set_aside(tree, removed, known)
         origins = Origins(tree)
         shaped = shape(tree, origins)
-        self.problems += shaped.problems + check_removed(removed, origins)
+        self.problems += shaped.problems + strange + check_removed(removed)
         if shaped.settings:
-            names = _names(tree)
             text = self.project.inventory_file(self.environment)
             draft = Draft(
                 settings=shaped.settings,
                 shaped=shaped,
                 origins=origins,
                 names=names,
-                added=names - _names(layers[0]),
                 inventory=inventory,
                 inventory_text=text.read_text("utf-8", "replace") if inventory else "",
                 root=self.project.root,

@@ -29,7 +29,7 @@ def resolve(
     problems: list[Problem] = []
     for key, value in kept(variables).items():
         why = hint = ""
-        try:  # noqa: PERF203
+        try:
             values[key] = _plain(_filled(value, variables, loader, magic))
         except _EncryptedError:
             why, hint = "is encrypted with ansible-vault", "keep vaulted values out of the inventory's variables"

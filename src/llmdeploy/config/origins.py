@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from llmdeploy.config.marks import DEFAULT, KeyPath, Mark, dotted
 from llmdeploy.config.tree import Node, locate
 from llmdeploy.errors import Problem
 
-_PRIVATE = frozenset({"environment", "headers", "args"})  # may hold passwords: never shown in a message
+# Values that may be passwords are never shown in a message.
+_PRIVATE = frozenset({"environment", "headers", "args"})
+_PRIVATE_KEY = re.compile(r"(?i)pass|secret|token|key|credential")
 
 
 @dataclass(frozen=True)
@@ -36,5 +39,9 @@ class Origins:
         missing = bool(rest) and isinstance(node.value, dict)
         where = (*node.path, *rest) if missing else node.path
         if value is None:
-            value = "" if missing or _PRIVATE & set(where[:-1]) else node.written()
+            value = "" if missing or _is_private(where) else node.written()
         return Problem(node.mark.file, node.mark.line, dotted(where), value, why, hint)
+
+
+def _is_private(path: KeyPath) -> bool:
+    return bool(_PRIVATE & set(path)) or bool(_PRIVATE_KEY.search(str(path[-1]) if path else ""))

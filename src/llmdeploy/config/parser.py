@@ -25,6 +25,9 @@ from llmdeploy.config.hostvars import kept, resolve
 from llmdeploy.config.textfile import refuse
 from llmdeploy.errors import Problem
 
+# Messages may quote the line at fault.
+_PASSWORD = re.compile(r"(?i)(\w*(?:pass|secret|token)\w*\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|\S+)")
+
 
 def parse(path: Path, file: str, catalogue: Path) -> Parsed:
     """The inventory at the absolute `path`, called `file` in messages, with group_vars and host_vars beside it.
@@ -102,7 +105,7 @@ def _reason(error: BaseException) -> str:
     """The innermost explanation, on one line."""
     texts = [str(getattr(link, "_original_message", "") or link) for link in _chain(error)]
     text = next((text for text in reversed(texts) if text.strip()), "cannot be parsed")
-    return " ".join(text.split())[:300]
+    return _PASSWORD.sub(r"\1…", " ".join(text.split()))[:300]
 
 
 def _groups(host: Any) -> tuple[str, ...]:
@@ -135,7 +138,8 @@ class _Variables:
             variables |= group.vars
         for group in groups:
             variables |= self._files("group_vars", str(group.name), file)
-        return variables | host.vars | self._files("host_vars", str(host.name), file)
+        variables |= host.vars
+        return variables | self._files("host_vars", str(host.name), file)
 
     def _files(self, kind: str, name: str, file: str) -> dict[str, Any]:
         variables: dict[str, Any] = {}

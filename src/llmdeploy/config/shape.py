@@ -7,10 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from llmdeploy.config.kinds import known_keys
 from llmdeploy.config.marks import KeyPath
 from llmdeploy.config.models import Service, Settings
-from llmdeploy.config.nearest import did_you_mean
 from llmdeploy.config.origins import Origins
 from llmdeploy.config.tree import Node, locate, plain
 from llmdeploy.config.words import explain
@@ -52,18 +50,6 @@ def shape(tree: Node, origins: Origins) -> Shaped:
         if not all(_leave_out(data, item["loc"], shaped) for item in errors):
             break
     return shaped
-
-
-def check_removed(removed: list[tuple[KeyPath, Node]], origins: Origins) -> list[Problem]:
-    """Problems of keys that `null` should take away but that cannot exist: a typing mistake, not a wish."""
-    problems = []
-    for path, node in removed:
-        keys = known_keys(path[:-1])
-        if keys is not None and path[-1] not in keys:
-            hint = did_you_mean(str(path[-1]), keys)
-            where = origins.problem((*node.path,), "unknown key", hint)
-            problems.append(Problem(node.mark.file, node.mark.line, where.path, node.text, "unknown key", hint))
-    return problems
 
 
 def _check_defaults(data: dict[str, Any], origins: Origins) -> list[Problem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -46,10 +45,13 @@ class Node:
         return replace(self, value={**self.children, **entries})
 
     def written(self, limit: int = 60) -> str:
-        """The value as written, shortened to `limit` characters."""
-        is_scalar = not isinstance(self.value, (dict, list))
-        text = self.text if is_scalar else json.dumps(plain(self), ensure_ascii=False, default=str)
-        text = " ".join(text.split())
+        """A scalar as written, on one line of at most `limit` characters.
+
+        Of mappings and lists only the kind: what is in them may be secret.
+        """
+        if isinstance(self.value, (dict, list)):
+            return "{…}" if isinstance(self.value, dict) else "[…]"
+        text = " ".join(self.text.split())
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

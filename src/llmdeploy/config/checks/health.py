@@ -31,7 +31,8 @@ def _port(draft: Draft, name: str, service: Service) -> Iterator[Problem]:
     wanted = _PROTOCOLS.get(health.type or "")
     if wanted and not any(port.protocol in wanted for port in service.ports):
         why = f"`{name}` has no port that speaks {health.type}"
-        yield draft.problem("services", name, "health", "type", why=why, hint="list the port under `ports`")
+        hint = "name the port to ask: `port: NUMBER`" if numbers else "list the port under `ports`"
+        yield draft.problem("services", name, "health", "type", why=why, hint=hint)
 
 
 def _command(draft: Draft, name: str, service: Service) -> Iterator[Problem]:
