@@ -123,6 +123,13 @@ class Docker:
         except MissingError:
             return
 
+    def registry_digest(self, ref: str) -> str:
+        """The digest a registry has under `ref` now; empty when it cannot be asked or does not know it."""
+        try:
+            return str(self._request("GET", f"/distribution/{ref}/json").json()["Descriptor"]["digest"])
+        except (DockerError, KeyError):
+            return ""
+
     def container(self, container_id: str) -> Json:
         """A container on this very host; `MissingError` when it runs elsewhere."""
         found: Json = self._get(f"/containers/{container_id}/json")

@@ -82,8 +82,7 @@ def compare(docker: Docker, job: Mapping[str, Any], pins: Mapping[str, str]) -> 
         unit = _unit(name, entry, spec.wanted(name, entry, pins[entry["image"]], job["stack"], docker.api_version))
         unit.live = live.get(name)
         problems += _problems(unit, job["stack"], ids)
-        names = {value: key for key, value in ids["networks"].items()}
-        unit.changes = spec.diff(unit.live["Spec"] if unit.live else None, unit.wanted, names)
+        unit.changes = _changes(unit, {value: key for key, value in ids["networks"].items()})
         units[name] = unit
     if problems:
         raise RefusedError("; ".join(problems))
@@ -106,6 +105,14 @@ def _unit(name: str, entry: Mapping[str, Any], wanted: spec.Spec) -> Unit:
         deadline=float(entry.get("deadline", 120.0)),
         answers=list(entry.get("answers") or []),
     )
+
+
+def _changes(unit: Unit, names: spec.Names) -> list[str]:
+    found = spec.diff(unit.live["Spec"] if unit.live else None, unit.wanted, names)
+    state = ((unit.live or {}).get("UpdateStatus") or {}).get("State")
+    if not found and state in ("paused", "rollback_paused"):  # Docker goes on only after another write
+        found.append("paused update resumed")
+    return found
 
 
 def _problems(unit: Unit, stack: str, ids: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from . import schedule, watch
-from .api import ConflictError, Docker
+from .api import ConflictError, Docker, DockerError, UnreachableError
 from .checks import run_check
 from .compare import Comparison, Unit
 from .failure import describe
@@ -58,16 +58,18 @@ class Release:
 
     def run(self, *, verify: bool = True) -> tuple[str, str]:
         """Bring everything up and verify it. Out: verdict and summary."""
-        while self._turn():
-            time.sleep(TURN)
-        if self._verdict:
-            return self._verdict, self._summary()
-        if self._stopped and self._names_in("waiting"):
-            return "stopped", self._summary()
-        wrong = self.verify() if verify else ""
-        if wrong:
-            return "unhealthy", f"every service is healthy, but {wrong}"
-        return ("done" if self._found.changed else "unchanged"), self._summary()
+        while True:
+            while self._turn():
+                time.sleep(TURN)
+            if self._verdict:
+                return self._verdict, self._summary()
+            if self._stopped and self._names_in("waiting"):
+                return "stopped", self._summary()
+            wrong = self.verify() if verify else ""
+            if wrong:
+                return "unhealthy", f"every service is healthy, but {wrong}"
+            if not self._turn() and not self._verdict:  # still as healthy as before the verification
+                return ("done" if self._found.changed else "unchanged"), self._summary()
 
     def quick(self) -> bool:
         """One look, no waiting: whether everything is unchanged and healthy."""
@@ -114,7 +116,7 @@ class Release:
         services = {item["Spec"]["Name"]: item for item in self._docker.services()}
         current = self._docker.tasks(self._job["stack"], up_to_date=True)
         for unit in self._units.values():
-            if unit.state in _FLYING:
+            if unit.state in (*_FLYING, *schedule.FINISHED):
                 self._advance(unit, services, current)
         while not (self._verdict or self._stopped):
             free = schedule.startable({unit.name: unit.state for unit in self._units.values()}, self._found.depends)
@@ -140,6 +142,10 @@ class Release:
             watch.write(self._docker, unit, self._found, self._number)
         except ConflictError as problem:
             self._fail(unit, str(problem), "conflict")
+        except UnreachableError:
+            raise
+        except DockerError as problem:
+            self._fail(unit, f"Docker refused it: {problem}")
 
     def _advance(self, unit: Unit, services: Mapping[str, Any], current: list[Any]) -> None:
         try:
@@ -149,6 +155,10 @@ class Release:
         state, now = unit.verdict.state, time.monotonic()
         if state == "failed":
             return self._fail(unit, unit.verdict.reason)
+        if unit.state in schedule.FINISHED:
+            if state != "healthy":  # it was: give it its time again, its crashes so far count
+                unit.state, unit.began, unit.detail = "starting", now, f"was healthy, then: {unit.verdict.reason}"
+            return None
         if state == "starting":
             unit.state, unit.detail = "starting", harmless(unit.verdict.reason)
             if unit.action == "unchanged":

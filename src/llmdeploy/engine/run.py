@@ -18,7 +18,7 @@ from typing import Any
 
 from .api import ConflictError, Docker, DockerError
 from .checks import PARALLEL
-from .compare import Comparison, RefusedError, Unit, compare
+from .compare import RefusedError, Unit, compare
 from .ledger import Ledger
 from .lock import Lock, LockedError
 from .progress import Progress, alive, harmless
@@ -75,8 +75,7 @@ def spawn(folder: Path) -> None:
 
     Everything it needs is imported already, for the place it was imported from is removed when Ansible has gone.
     """
-    lock = os.open(folder / "pid", os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the child inherits it: `alive` from the first moment on
+    lock = _lock_pid(folder)  # the child inherits it: `alive` from the first moment on
     child = os.fork()
     if child:
         os.waitpid(child, 0)
@@ -88,24 +87,27 @@ def spawn(folder: Path) -> None:
     code = 1
     try:
         _detach(folder, lock)
-        code = run(folder)
+        code = run(folder, lock)
     finally:
         os._exit(code)
 
 
-def run(folder: str | Path) -> int:
-    """Carry out the job in `folder`. Out: the exit code; everything else is in its progress file."""
-    folder, began = Path(folder), time.monotonic()
+def run(folder: Path, lock: int | None = None) -> int:
+    """Carry out the job in `folder`, whose locked `pid` may be open as `lock`. Out: the exit code.
+
+    Everything else there is to know is in the progress file, whatever happens.
+    """
+    began, lock = time.monotonic(), _lock_pid(folder) if lock is None else lock
     os.umask(0o077)
-    _own_pid(folder)
+    os.ftruncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
     signal.signal(signal.SIGTERM, _terminate)
     progress = Progress(folder)
-    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    outcome: dict[str, list[str]] = {}
+    steps = _Run(folder, progress)
     try:
-        verdict, summary, outcome = _Run(folder, job, progress).result()
+        verdict, summary = steps.result()
     except LockedError as problem:
-        verdict, summary = "locked", f"{problem}; `llmdeploy {job.get('environment', 'ENV')} attach` shows it"
+        verdict, summary = "locked", f"{problem}; `llmdeploy {steps.job['environment']} attach` shows it"
     except ConflictError as problem:
         verdict, summary = "conflict", str(problem)
     except (RefusedError, DockerError) as problem:
@@ -115,58 +117,57 @@ def run(folder: str | Path) -> int:
     except BaseException as problem:  # noqa: BLE001 (nobody watches our stderr: the verdict must tell)
         (folder / "traceback").write_text(traceback.format_exc(), encoding="utf-8")
         verdict, summary = "failed", f"the release engine failed: {type(problem).__name__}: {problem}"
-    _end(progress, verdict, summary, began, outcome)
+    _end(progress, verdict, summary, began, steps.release.outcome() if steps.release else {})
+    os.close(lock)
     return EXITS[verdict]
 
 
 class _Run:
     """The steps of one job under its lock."""
 
-    def __init__(self, folder: Path, job: Job, progress: Progress) -> None:
-        self._folder, self._job, self._progress = folder, job, progress
-        self._docker = Docker()
-        self._lock = Lock(self._docker, job["stack"], labels(job))
-        self._ledger = Ledger(self._docker, job["stack"])
+    def __init__(self, folder: Path, progress: Progress) -> None:
+        self._folder, self._progress = folder, progress
+        self.job: Job = {}
         self._before: dict[str, Any] = {}
+        self.release: Release | None = None
 
-    def result(self) -> tuple[str, str, dict[str, list[str]]]:
-        """Out: verdict, summary, outcome. The lock is given back whatever happens."""
-        verdict, changed = "failed", ""
+    def result(self) -> tuple[str, str]:
+        """Out: verdict and summary. The lock is given back whatever happens."""
+        self.job = json.loads((self._folder / "job.json").read_text(encoding="utf-8"))
+        docker = Docker()
+        lock = Lock(docker, self.job["stack"], labels(self.job))
         try:
-            former = self._lock.take()
+            former = lock.take()
             if former:
                 self._progress.write("note", text=harmless(f"took over the lock of a dead run: {LockedError(former)}"))
-            found = compare(self._docker, self._job, self._job["pins"])
-            with ThreadPoolExecutor(PARALLEL) as pool:
-                release = self._release(found, pool)
-                release.announce()
-                try:
-                    verdict, summary = release.run()
-                except ConflictError:
-                    verdict = "conflict"
-                    raise
-                finally:
-                    changed = ",".join(release.outcome()["changed"])
-            return verdict, summary, release.outcome()
-        except Terminated:
-            verdict = "stopped"
+            return self._under_lock(docker, lock)
+        finally:
+            lock.release()
+
+    def _under_lock(self, docker: Docker, lock: Lock) -> tuple[str, str]:
+        found = compare(docker, self.job, self.job["pins"])
+        ledger, verdict = Ledger(docker, self.job["stack"]), "failed"
+        number = self._open(ledger) if found.changed else ledger.latest()
+        pool = ThreadPoolExecutor(PARALLEL)
+        self.release = release = Release(
+            docker, self.job, found, self._progress, pool,
+            number=number, stop=(self._folder / "stop").exists, beat=lock.beat, keep=self._keep,
+        )  # fmt: skip
+        try:
+            release.announce()
+            verdict, summary = release.run()
+        except (ConflictError, Terminated) as problem:
+            verdict = "conflict" if isinstance(problem, ConflictError) else "stopped"
             raise
         finally:
-            try:
-                self._ledger.close({"verdict": verdict, "finished": _now(), "changed": changed})
-            finally:
-                self._lock.release()
+            pool.shutdown(wait=False, cancel_futures=True)
+            changed = ",".join(release.outcome()["changed"])
+            ledger.close({"verdict": verdict, "finished": _now(), "changed": changed})
+        return verdict, summary
 
-    def _release(self, found: Comparison, pool: ThreadPoolExecutor) -> Release:
-        number = self._ledger.latest()
-        if found.changed:
-            pins = self._job["pins"]
-            job = {key: value for key, value in self._job.items() if key != "pins"}
-            number = self._ledger.open({"format": 1, "job": job, "pins": pins}, labels(self._job))
-        return Release(
-            self._docker, self._job, found, self._progress, pool,
-            number=number, stop=(self._folder / "stop").exists, beat=self._lock.beat, keep=self._keep,
-        )  # fmt: skip
+    def _open(self, ledger: Ledger) -> int:
+        job = {key: value for key, value in self.job.items() if key != "pins"}
+        return ledger.open({"format": 1, "job": job, "pins": self.job["pins"]}, labels(self.job))
 
     def _keep(self, unit: Unit) -> None:
         """Save what a service was before its first write."""
@@ -202,15 +203,15 @@ def _end(progress: Progress, verdict: str, summary: str, began: float, outcome: 
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # tidying up is not to be interrupted
     raise Terminated
 
 
-def _own_pid(folder: Path) -> None:
-    """Write our pid; the lock on the file (see `progress.alive`) is taken unless `spawn` did."""
-    if not alive(folder):
-        file = os.open(folder / "pid", os.O_RDWR | os.O_CREAT, 0o600)  # stays open, and locked, as long as we live
-        fcntl.flock(file, fcntl.LOCK_EX)
-    (folder / "pid").write_text(str(os.getpid()), encoding="utf-8")
+def _lock_pid(folder: Path) -> int:
+    """The descriptor of the job's `pid` file, locked for as long as it is open (see `progress.alive`)."""
+    file = os.open(folder / "pid", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
 
 
 def _detach(folder: Path, keep: int) -> None:
