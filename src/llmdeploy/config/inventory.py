@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from llmdeploy.config.hosts import Host, Inventory, Parsed, ParsedHost
 from llmdeploy.config.marks import Mark
 from llmdeploy.config.nearest import did_you_mean
 from llmdeploy.config.textfile import read_text, refuse
-from llmdeploy.config.yamltree import scan
+from llmdeploy.config.yamlinventory import check_yaml
 from llmdeploy.errors import Problem
 from llmdeploy.project import Project
 
@@ -38,6 +39,7 @@ def read_inventory(project: Project, environment: str) -> tuple[Inventory, list[
         host, found = _host(raw, mark)
         hosts.append(host)
         problems += found
+        problems = [_placed(problem, raw.name, mark) for problem in problems]
     if not hosts:
         problems.append(Problem(file, 0, "", "", "no host in it", "write one line for each host under its [group]"))
     return Inventory(tuple(hosts), parsed.groups, file), problems
@@ -69,17 +71,19 @@ def _refuse_what_is_not_static(text: str, path: Path, file: str) -> None:
     if text.startswith("#!"):
         raise refuse(file, 1, "is a program; inventories are read, never run", hint)
     if path.suffix != ".ini":
-        scan(text, file)
-        plugin = re.search(r"^plugin\s*:", text, re.MULTILINE)
-        if plugin:
-            line = text.count("\n", 0, plugin.start()) + 1
-            raise refuse(file, line, "configures an inventory plugin; only static inventories are read", hint)
+        check_yaml(text, file, hint)
     for number, row in enumerate(text.splitlines(), 1):
         count = 1
         for begin, end, step in _RANGE.findall(row):
             count *= max(1, (_small(end) - _small(begin)) // max(1, _small(step or "1")) + 1)
+            if step and not _small(step):
+                raise refuse(file, number, "the step of a range must not be 0")
         if count > MAX_HOSTS:
             raise refuse(file, number, f"stands for {count} hosts; at most {MAX_HOSTS} are read")
+
+
+def _placed(problem: Problem, host: str, mark: Mark) -> Problem:
+    return replace(problem, line=mark.line) if problem.path.startswith(f"{host}.") else problem
 
 
 def _small(digits: str) -> int:
@@ -107,7 +111,8 @@ def _host(raw: ParsedHost, mark: Mark) -> tuple[Host, list[Problem]]:
         hint = did_you_mean(connection, [*_SSH, _LOCAL], otherwise="write ")
         note("ansible_connection", connection, "hosts are reached by ssh or are local", hint)
     address = str(pick("ansible_host", "ansible_ssh_host") or raw.name)
-    if address.startswith("-") or not address.isprintable() or " " in address:
+    is_odd = address.startswith("-") or not address.isprintable() or " " in address
+    if is_odd and "{{" not in address:  # a template that cannot be filled in has been reported
         note("ansible_host", address, "is not an address")
     port = pick("ansible_port", "ansible_ssh_port")
     number = int(str(port)) if re.fullmatch(r"\d{1,5}", str(port)) else 0

@@ -64,7 +64,7 @@ def merge(lower: Node, upper: Node, path: KeyPath = (), *, above: bool = False) 
         _drop_rivals(entries, upper)
     for key, node in upper.value.items():
         entries[key] = merge(entries[key], node, (*path, key), above=above) if key in entries else node
-    return replace(upper if above else lower, value=entries)
+    return replace(upper if above or lower.mark == DEFAULT else lower, value=entries)
 
 
 def prune(tree: Node) -> tuple[Node, list[tuple[KeyPath, Node]]]:

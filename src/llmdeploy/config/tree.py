@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmdeploy.config.marks import DEFAULT, KeyPath, Mark
+
+_LIKE_OTHERS = re.compile(r"(?i)|[\d.]+|true|false|yes|no|on|off|null|~")  # texts that need quotes to be text
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Node:
         if isinstance(self.value, (dict, list)):
             return "{…}" if isinstance(self.value, dict) else "[…]"
         text = " ".join(self.text.split())
+        if isinstance(self.value, str) and _LIKE_OTHERS.fullmatch(text):
+            return f'"{text}"'
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

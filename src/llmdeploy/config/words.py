@@ -7,7 +7,8 @@ from typing import Any
 
 from llmdeploy.config.kinds import known_keys
 from llmdeploy.config.marks import KeyPath
-from llmdeploy.config.nearest import did_you_mean
+from llmdeploy.config.nearest import did_you_mean, nearest
+from llmdeploy.config.normal import HOST_VARIABLES
 
 # Error types of pydantic; names in braces come from the error's context.
 _WHY = {
@@ -41,7 +42,6 @@ _BY_KEY = {
     "memory": "must be a memory size of at least 4MB, such as 512MB or 4GB",
     "number": "must be a port number, 1 to 65535",
     "port": "must be a port number, 1 to 65535",
-    "environment": "must be one value: text, a number, true or false",
 }
 _NAME = "must be a name: lower-case letters, digits and hyphens, at most 63, no hyphen at either end"
 _PATTERNS = {
@@ -59,24 +59,35 @@ _EXACT = frozenset({"value_error", "extra_forbidden", "missing", "model_type"})
 
 def explain(error: Any, path: KeyPath, extra: KeyPath) -> tuple[str, str]:
     """Why and hint of one pydantic `error` at `path`; `extra` is what pydantic adds for keys and union members."""
-    kind, context = error["type"], error.get("ctx", {})
-    key = next((part for part in reversed(path) if isinstance(part, str)), "")
-    parent = path[-2] if len(path) > 1 else ""
     if "[key]" in extra:
         return _NAME, ""
-    if kind == "extra_forbidden":
-        return _WHY[kind], did_you_mean(str(path[-1]), known_keys(path[:-1]) or [])
+    return _why(error["type"], error.get("ctx", {}), path) or error["msg"], _hint(error, path)
+
+
+def _why(kind: str, context: dict[str, Any], path: KeyPath) -> str:
+    key = next((part for part in reversed(path) if isinstance(part, str)), "")
     if kind == "string_pattern_mismatch":
-        return _PATTERNS.get(context["pattern"], f"does not have the form {context['pattern']}"), ""
-    if kind not in _EXACT and (key in _BY_KEY or parent == "environment"):
-        return _BY_KEY.get(key, _BY_KEY["environment"]), ""
+        return _PATTERNS.get(context["pattern"], f"does not have the form {context['pattern']}")
+    if kind not in _EXACT and "environment" in path[-2:-1]:
+        return "must be one value: text, a number, true or false"
+    if kind not in _EXACT and key in _BY_KEY:
+        return _BY_KEY[key]
     if kind == "literal_error":
-        return _one_of(error, context["expected"])
-    why = _WHY.get(kind)
-    return (why.format(**context) if why else error["msg"]), ""
+        return "must be one of " + ", ".join(_choices(context))
+    return _WHY.get(kind, "").format(**context)
 
 
-def _one_of(error: Any, expected: str) -> tuple[str, str]:
-    choices = re.findall(r"'([^']*)'", expected)
-    hint = did_you_mean(str(error["input"]), choices, otherwise="")
-    return "must be one of " + ", ".join(choices), hint if "did" in hint else ""
+def _hint(error: Any, path: KeyPath) -> str:
+    if error["type"] == "literal_error":
+        found = nearest(str(error["input"]), _choices(error["ctx"]))
+        return f"did you mean `{found}`?" if found else ""
+    if error["type"] != "extra_forbidden":
+        return ""
+    key = str(path[-1])
+    if len(path) == 1 and key.startswith(HOST_VARIABLES):
+        return "variables of hosts belong in the inventory"
+    return did_you_mean(key, known_keys(path[:-1]) or [])
+
+
+def _choices(context: dict[str, Any]) -> list[str]:
+    return re.findall(r"'([^']*)'", context["expected"])

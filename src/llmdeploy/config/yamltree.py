@@ -16,10 +16,10 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 
 
-def read_tree(text: str, file: str) -> tuple[Node, list[Problem]]:
+def read_tree(text: str, file: str, tags: frozenset[str] = frozenset()) -> tuple[Node, list[Problem]]:
     """The tree of `text`, called `file` in marks, and the problems that did not prevent building it.
 
-    An empty text is an empty mapping. Raises ConfigError when there is no usable tree at all: broken YAML,
+    An empty text is an empty mapping. Values with one of `tags` are texts. Raises ConfigError when there is no usable tree at all: broken YAML,
     several documents, too deep, too large, or something other than a mapping at the top.
     """
     scan(text, file)
@@ -31,7 +31,7 @@ def read_tree(text: str, file: str) -> tuple[Node, list[Problem]]:
         return Node({}, Mark(file)), []
     if not isinstance(root, yaml.MappingNode):
         raise refuse(file, root.start_mark.line + 1, "the file must hold a mapping, `key: value` lines")
-    return _Builder(file).build(root)
+    return _Builder(file, tags).build(root)
 
 
 def scan(text: str, file: str) -> None:
@@ -59,17 +59,21 @@ def _broken(error: yaml.YAMLError, text: str, file: str) -> Exception:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0)) + 1
-    lines = text.splitlines()
-    at_tab = line <= len(lines) and lines[line - 1].lstrip(" ").startswith("\t")
-    hint = "indent with spaces, not with tabs" if at_tab else ""
+    lines = text.splitlines() or [""]
+    line = min(line, len(lines))  # an end that is missing is missed after the last line
+    hint = "indent with spaces, not with tabs" if lines[line - 1].lstrip(" ").startswith("\t") else ""
+    start = getattr(error, "context_mark", None)
+    if start and start.line + 1 < line:
+        what = f"{what} ({error.context}, begun on line {start.line + 1})"  # type: ignore[attr-defined]
     return refuse(file, line, f"broken YAML: {what}", hint)
 
 
 class _Builder:
     """Turns composed nodes into a tree; collects problems and goes on."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, tags: frozenset[str]) -> None:
         self.file = file
+        self._tags = tags
         self.problems: list[Problem] = []
         self._count = 0
 
@@ -80,14 +84,14 @@ class _Builder:
     def _node(self, node: yaml.Node, mark: Mark, path: KeyPath) -> Node:
         self._count += 1
         if self._count > MAX_NODES or len(path) > MAX_DEPTH:
-            raise refuse(self.file, mark.line, "too large once its aliases are expanded", path=dotted(path))
+            raise refuse(self.file, mark.line, "too large once its aliases are expanded", path=dotted(path[:2]))
         if isinstance(node, yaml.ScalarNode):
-            value, why = read_scalar(node)
+            value, why = (node.value, "") if node.tag in self._tags else read_scalar(node)
             if why:
                 self._note(mark.line, path, node.value, why)
             return Node(value, mark, path, node.value)
         kind = "map" if isinstance(node, yaml.MappingNode) else "seq"
-        if node.tag != _TAG + kind:
+        if node.tag != _TAG + kind and node.tag not in self._tags:
             self._note(mark.line, path, node.tag, f"the tag {_shown(node.tag)} is not allowed here")
         if isinstance(node, yaml.MappingNode):
             return Node(self._entries(node, path), mark, path)

@@ -35,7 +35,7 @@ def _container(draft: Draft, path: KeyPath, container: Container) -> Iterator[Pr
 
 
 def _image(draft: Draft, path: KeyPath, container: Container) -> Iterator[Problem]:
-    if not (draft.whole(*path, "image") and draft.whole(*path, "build")):
+    if not all(draft.whole(*place) for place in ((*path, "image"), (*path, "build"), ("defaults",))):
         return
     if container.image and container.build:
         yield draft.problem(*path, "image", why="image and build are both given", hint="keep one of them")
