@@ -1,0 +1,1 @@
+"""What every role shares: settings, logs, metrics, servers, clients, misbehaviour. Knows no role."""
