@@ -83,10 +83,10 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        key = f" {self.path}" if self.path else ""
+        key = f": {self.path}" if self.path else ""
         value = f" = {self.value}" if self.value else ""
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{place}:{key}{value}: {self.why}{hint}"
+        return f"{place}{key}{value}: {self.why}{hint}"
 
 
 class ConfigError(LlmdeployError):

@@ -23,6 +23,8 @@ class RunDirectory:
 
     path: Path
     inventory: Path
+    variables: dict[str, Any]  # what the playbooks are given for all hosts
+    hosts: dict[str, dict[str, Any]]  # each host's own variables
 
     @property
     def control(self) -> Path:
@@ -50,10 +52,11 @@ def render(
     write_contexts(env, sources, path)
     (path / "haproxy.cfg").write_text(edge_config(env.settings), encoding="utf-8")
     _write(path / "job.json", job)
-    _write(path / "inventory" / "hosts.json", inventory(env, reach, fingerprint(env)))
+    hosts = inventory(env, reach, fingerprint(env))
+    _write(path / "inventory" / "hosts.json", hosts)
     values = variables(env, path, sources, service_images(env), full=full)
     _write(path / "inventory" / "group_vars" / "all.json", values)
-    return RunDirectory(path, path / "inventory" / "hosts.json")
+    return RunDirectory(path, path / "inventory" / "hosts.json", values, hosts["all"]["hosts"])
 
 
 def _write(path: Path, data: Any) -> None:

@@ -1,0 +1,99 @@
+"""Releases under way, seen from anywhere: find the newest, follow its progress, ask it to stop."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from llmdeploy.cluster.access import Access
+from llmdeploy.cluster.remote import explain, on_all, run, run_script
+from llmdeploy.errors import LlmdeployError
+
+JOBS = "/var/lib/llmdeploy/jobs"
+
+_NEWEST = f"""
+folders = sorted(Path({JOBS!r}).glob("*/job.json"), key=lambda path: path.stat().st_mtime)
+job = json.loads(folders[-1].read_text()) if folders else {{}}
+found = {{"id": job.get("id", ""), "by": job.get("by", {{}}), "action": job.get("action", "")}}
+found |= {{"stack": job.get("stack", ""), "alive": bool(folders) and alive(folders[-1].parent)}}
+found |= {{"started": folders[-1].stat().st_mtime if folders else 0.0}}
+print(json.dumps(found))
+"""
+_FOLLOW = """
+folder, done = Path({folder!r}), False
+while not done:
+    for line in follow(folder, {viewer!r}, 2.0):
+        print(json.dumps(line), flush=True)
+        done = done or line["kind"] == "end"
+(folder / ("viewer." + {viewer!r})).unlink(missing_ok=True)
+"""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A release and where its engine is: `alive` is False when it has ended."""
+
+    access: Access
+    job: dict[str, Any]
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine is working on it now."""
+        return bool(self.job["alive"])
+
+    @property
+    def folder(self) -> str:
+        """The job's folder on its manager."""
+        return f"{JOBS}/{self.job['id']}"
+
+
+def newest(managers: Sequence[Access]) -> Running | None:
+    """The release under way, else the newest that ended; None when there never was one.
+
+    Raises the error of a manager when none of them can be asked.
+    """
+    answers = on_all(managers, lambda access: json.loads(run_script(access, _progress() + _NEWEST)))
+    found = [
+        Running(access, job)
+        for access in managers
+        if not isinstance(job := answers[access.host], LlmdeployError) and job["id"]
+    ]
+    if not found and all(isinstance(answer, LlmdeployError) for answer in answers.values()):
+        raise next(answer for answer in answers.values() if isinstance(answer, LlmdeployError))
+    return max(found, key=lambda one: (one.alive, one.job["started"]), default=None)
+
+
+def follow(running: Running, viewer: str) -> Iterator[dict[str, Any]]:
+    """The release's progress lines from its beginning, as they are written, up to its `end` line."""
+    text = _progress() + _FOLLOW.format(folder=running.folder, viewer=viewer)
+    access = running.access
+    process = subprocess.Popen(
+        access.command(["python3", "-I", "-"]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        assert process.stdin is not None  # noqa: S101 (asked for above)
+        assert process.stdout is not None  # noqa: S101
+        process.stdin.write(access.prefix() + text.encode())
+        process.stdin.close()
+        for line in process.stdout:
+            if line.startswith(b"{"):
+                yield json.loads(line)
+        if process.wait():
+            assert process.stderr is not None  # noqa: S101
+            raise explain(access, process.returncode, process.stderr.read().decode(errors="replace"))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def request_stop(running: Running) -> None:
+    """Asks the engine to start nothing more; what is being started is still followed to its end."""
+    run(running.access, ["touch", f"{running.folder}/stop"])
+
+
+def _progress() -> str:
+    return files("llmdeploy.engine").joinpath("progress.py").read_text(encoding="utf-8")
