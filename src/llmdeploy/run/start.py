@@ -1,0 +1,191 @@
+"""`start()`: one run of a playbook, its events as ours, until it ends or somebody ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from llmdeploy.events import Event, Note, map_text
+from llmdeploy.run.environment import private_places
+from llmdeploy.run.interrupt import Policy, Signals
+from llmdeploy.run.log import RunLog
+from llmdeploy.run.outcome import RunOutcome, Status, outcome
+from llmdeploy.run.processes import close_masters, end_family
+from llmdeploy.run.translate import Translator
+from llmdeploy.run.worker import Done, Worker
+
+_TICK = 0.1
+_ENGINE_START_PATIENCE = 10.0  # detaching waits until the engine stands on its own feet
+_LAST_WORDS = 10.0  # for ansible-runner to notice that its child is gone
+
+
+def start(
+    run_dir: Path,
+    playbook: Path,
+    *,
+    inventory: Path,
+    env: Mapping[str, str],
+    on_event: Callable[[Event], None],
+    deadline: float,
+    policy: Policy | None = None,
+    request_stop: Callable[[], None] | None = None,
+    stop_patience: float = 60.0,
+    targets: Mapping[str, str] | None = None,
+    redact: Callable[[str], str] = str,
+    log: RunLog | None = None,
+) -> RunOutcome:
+    """Runs `playbook` and returns when it has ended, one way or another; no child process is left then.
+
+    run_dir       fresh and private, with everything the playbook needs in files; removing it is the caller's job
+    env           of `child_environment`
+    on_event      gets every event, in the calling thread, redacted; what it raises goes into the log only
+    deadline      seconds from now for the whole run
+    policy        what an interruption does; caught only when called from the main thread
+    request_stop  tells the release engine to stop (called in a thread of its own); None: there is no engine
+    stop_patience seconds to go on following after a deadline has stopped the engine
+    targets       host → what ssh is told, for messages
+    """
+    control_dir = Path(tempfile.mkdtemp(prefix="lld-", dir="/tmp"))  # short; private by mkdtemp
+    queue: SimpleQueue[Any] = SimpleQueue()
+    stdout = log.ansible if log else _nowhere
+    worker = Worker(run_dir, playbook, inventory, {**env, **private_places(run_dir, control_dir)}, stdout, queue)
+    seen = Translator(targets or {}, timeout=int(env.get("ANSIBLE_TIMEOUT", "5")))
+    run = _Run(worker, seen, on_event, policy or Policy(), request_stop, redact, log)
+    try:
+        with Signals() as signals:
+            return run.follow(signals, deadline, stop_patience)
+    finally:
+        run.end(lambda: True)
+        close_masters(control_dir)
+        shutil.rmtree(control_dir, ignore_errors=True)
+
+
+def _nowhere(_text: str) -> None:
+    return None
+
+
+@dataclass
+class _Run:
+    """The loop: events out of the queue, signals, the deadline."""
+
+    worker: Worker
+    seen: Translator
+    on_event: Callable[[Event], None]
+    policy: Policy
+    request_stop: Callable[[], None] | None
+    redact: Callable[[str], str]
+    log: RunLog | None
+    _forced: Status | None = None
+    _asked_to_stop: bool = False
+    _done: Done | None = None
+
+    def follow(self, signals: Signals, deadline: float, stop_patience: float) -> RunOutcome:
+        """Out: the outcome, after the last event has been handed on."""
+        began = time.monotonic()
+        ends = began + deadline
+        self.worker.start()
+        while self._done is None:
+            self._next()
+            number = signals.take()
+            if number is not None:
+                self._interrupted(number, signals)
+            elif time.monotonic() > ends and self._done is None:
+                self._late(signals)
+                ends = time.monotonic() + stop_patience
+        return outcome(
+            self.seen,
+            forced=self._forced,
+            rc=self._done.rc,
+            error=self.redact(self._done.error),
+            seconds=time.monotonic() - began,
+            log_path=self.log.path if self.log else None,
+        )
+
+    def _next(self, timeout: float = _TICK) -> None:
+        """Hands on one event, if one comes in time."""
+        try:
+            item = self.worker.queue.get(timeout=timeout)
+        except Empty:
+            return
+        if isinstance(item, Done):
+            self._done = item
+            return
+        for event in [item] if isinstance(item, Event) else self.seen.translate(item):
+            self._emit(map_text(event, self.redact))
+
+    def _emit(self, event: Event) -> None:
+        """A broken view must not end a release: its error goes into the log."""
+        try:
+            self.on_event(event)
+        except Exception:  # noqa: BLE001
+            if self.log:
+                self.log.ansible(traceback.format_exc())
+
+    # --- endings
+
+    def _interrupted(self, number: int, signals: Signals) -> None:
+        if self.seen.engine == "no":
+            self._end_as("interrupted", signals)
+        elif self._asked_to_stop:
+            self._end_as(self._forced if self._forced == "deadline" else "stopping", signals)
+        elif signals.choose(self.policy, number) == "detach":
+            self._wait_for_engine()
+            self._end_as("detached", signals)
+        else:
+            self._forced = "stopped"
+            self._stop_engine(signals)
+
+    def _late(self, signals: Signals) -> None:
+        """The deadline: like a stop; when even that takes too long nobody waits any more."""
+        first, self._forced = self._forced != "deadline" and not self._asked_to_stop, "deadline"
+        if self.seen.engine == "no" or not first:
+            self._end_as("deadline", signals)
+        else:
+            self._stop_engine(signals)
+
+    def _stop_engine(self, signals: Signals) -> None:
+        """The engine ends the release in good order and its end line ends the playbook: go on following."""
+        self._asked_to_stop = True
+        if self.request_stop is None:
+            self._end_as(self._forced or "stopped", signals)
+            return
+        self._emit(Note("warning", "stopping: the release engine has been told; once more to leave it alone with that"))
+        threading.Thread(target=self._tell_engine, args=(self.request_stop,), daemon=True).start()
+
+    def _tell_engine(self, request_stop: Callable[[], None]) -> None:
+        try:
+            request_stop()
+        except Exception as error:  # noqa: BLE001
+            self.worker.queue.put(Note("error", f"the release engine could not be told to stop: {error}"))
+
+    def _wait_for_engine(self) -> None:
+        until = time.monotonic() + _ENGINE_START_PATIENCE
+        while self.seen.engine == "starting" and self._done is None and time.monotonic() < until:
+            self._next()
+
+    def _end_as(self, status: Status, signals: Signals) -> None:
+        if self._done is None:
+            self._forced = status
+            self.end(signals.pending)
+
+    def end(self, hurry: Callable[[], bool]) -> None:
+        """Ends ansible-playbook and everything it has started; nothing to do when it has ended by itself."""
+        if self._done is not None:
+            return
+        if self.seen.pid:
+            end_family(self.seen.pid, hurry=hurry)
+        self.worker.cancelled = True
+        until = time.monotonic() + _LAST_WORDS
+        while self._done is None and time.monotonic() < until:
+            with contextlib.suppress(KeyboardInterrupt):
+                self._next()
+        self._done = self._done or Done(None, "ansible-runner did not come back")
