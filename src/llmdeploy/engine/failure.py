@@ -16,7 +16,7 @@ _HINTS = (
     ("health check failed", "the program runs but does not answer as its health check wants: see its output and log"),
     ("exit code 137", "137 means killed, mostly for memory: compare the service's memory limit with what it needs"),
     ("crashed", "the program ends by itself: the log says why"),
-    ("ended by itself", "a service has to keep running: look at its command"),
+    ("it ended with", "a service has to keep running: look at its command"),
     ("by somebody else", "find out who works on this cluster, then deploy again"),
     ("check", "the service is healthy but cannot be reached this way: look at the edge and at the port"),
 )
@@ -27,6 +27,8 @@ def describe(docker: Docker, unit: Unit, others: dict[str, str]) -> dict[str, An
     task = unit.verdict.task
     container = _container(docker, task)
     reason = harmless(unit.detail)
+    if reason.startswith("it ended with") and _failing(container):
+        reason = f"its health check failed and Docker stopped it: {reason}"
     return {
         "service": unit.name,
         "reason": reason,
@@ -45,6 +47,10 @@ def _container(docker: Docker, task: Task | None) -> dict[str, Any] | None:
         return docker.container(container_id) if container_id else None
     except DockerError:
         return None  # it runs on another host, or is gone
+
+
+def _failing(container: dict[str, Any] | None) -> bool:
+    return bool((((container or {}).get("State") or {}).get("Health") or {}).get("FailingStreak"))
 
 
 def _health(container: dict[str, Any] | None, task: Task | None) -> str:

@@ -138,7 +138,7 @@ def _crash_reason(crashed: list[Task]) -> str:
     if _state(task) == "rejected":
         return f"its host refused to start it{times}: {error(task)}"
     if _state(task) == "complete":
-        return f"it ended by itself with exit code {code or 0}{times}"
+        return f"it ended with exit code {code or 0}{times}"
     return f"it crashed{times}" + (f" with exit code {code}" if code else f": {error(task)}")
 
 

@@ -54,7 +54,7 @@ UNHEALTHY = "task: non-zero exit (137): dockerexec: unhealthy container"
         (service(), [task("a", "rejected", err="No such image"), task("b", "rejected", err="No such image")],
          "failed", 0, "refused to start it (2 times): No such image"),
         (service(), [task("a", "complete"), task("b", "complete")],
-         "failed", 0, "it ended by itself with exit code 0 (2 times)"),
+         "failed", 0, "it ended with exit code 0 (2 times)"),
         (service(None, desired=0), [], "starting", 0, "waiting for Docker"),
         (service(None, desired=2), [task("a", "running", slot=None)], "starting", 1, "waiting for Docker"),
         (service(None, desired=2), [task("a", "running", slot=None), task("b", "running", slot=None)],
