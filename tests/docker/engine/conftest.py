@@ -116,7 +116,8 @@ class Stack:
     def configs(self, kind: str) -> list[dict[str, Any]]:
         """The stack's config objects of a kind, with their manifest's labels."""
         found = self.client.configs(filters={"label": f"llmdeploy.stack={self.name}"})
-        return [item for item in found if item["Spec"]["Labels"].get("llmdeploy.kind") == kind]
+        own = [item for item in found if item["Spec"]["Labels"].get("llmdeploy.kind") == kind]
+        return sorted(own, key=lambda item: int(item["Spec"]["Labels"].get("number", 0)))
 
     def clean(self) -> None:
         """Remove all that this stack made."""

@@ -89,7 +89,8 @@ def test_what_the_daemon_gives_back_is_no_difference(stack: Stack) -> None:
 
 def test_a_crash_at_start_blocks_what_depends_on_it_only(stack: Stack) -> None:
     bad = stack.spec("printf 'loading\\033[31m model\\n'; echo out of luck >&2; exit 3")
-    services = {"bad": (bad, []), "after": (stack.spec(), ["bad"]), "free": (stack.spec(), [])}
+    everywhere = {**stack.spec(), "Mode": {"Global": {}}}
+    services = {"bad": (bad, []), "after": (stack.spec(), ["bad"]), "free": (everywhere, [])}
     lines = stack.run(stack.job(services))
     assert (end(lines)["verdict"], end(lines)["exit"]) == ("unhealthy", 7)
     told = failure(lines)
@@ -155,11 +156,13 @@ def test_unchanged_but_broken_is_waited_for_and_a_paused_update_is_resumed(stack
     flag.unlink()
     for container in stack.client.containers(filters={"label": f"com.docker.swarm.service.name={stack.service('a')}"}):
         stack.client.kill(container["Id"])
-    threading.Timer(0.7, flag.touch).start()
-    job = stack.job(services)
-    assert run.unchanged(job, stack.pins) is None
+    job, deadline = stack.job(services), time.monotonic() + 10
+    while run.unchanged(job, stack.pins):
+        assert time.monotonic() < deadline
+    flag.touch()
     lines = stack.run(job)
-    assert end(lines)["verdict"] in ("unchanged", "unhealthy")
+    assert end(lines)["verdict"] == "unchanged"
+    assert any("unchanged, but not healthy" in line.get("detail", "") for line in lines)
 
 
 def test_a_foreign_service_is_never_written(stack: Stack) -> None:
