@@ -17,9 +17,11 @@ VARIABLES = ("managers", "builder", "images", "edge", "network", "docker", "requ
 
 
 class ActionModule(ActionBase):
-    """Result: `problems` of all hosts, and the fact `llmdeploy_todo`. Fails when one of the problems is an error."""
+    """Result: `problems` of all hosts, and the fact `llmdeploy_todo`. Fails when one of the problems is an error.
 
-    BYPASS_HOST_LOOP = True
+    To be used with `run_once: true`.
+    """
+
     _VALID_ARGS: frozenset[str] = frozenset()
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

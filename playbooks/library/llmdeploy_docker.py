@@ -23,6 +23,7 @@ description:
   - Installs Docker, its command and its Python library where they are missing, from the distribution.
   - Merges the rotation of container logs into C(/etc/docker/daemon.json) and keeps every other key.
   - Starts Docker, with systemd or without, and waits until it answers.
+  - Makes the folders of llmdeploy.
 options:
   install:
     description: Whether packages may be installed.
@@ -81,6 +82,7 @@ NO_STARTS = Path("/usr/sbin/policy-rc.d")
 SYSTEMD = Path("/run/systemd/system")
 ROTATING = ("json-file", "local")
 START_WAIT, FALLBACK_WAIT = 60.0, 8.0
+FOLDERS = {"/opt/llmdeploy/bin": 0o755, "/opt/llmdeploy/edge/run": 0o755, "/var/lib/llmdeploy": 0o700}
 ENVIRONMENT = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "NEEDRESTART_SUSPEND": "1"}
 
 
@@ -104,7 +106,7 @@ class Docker:
             version = self.start()
         elif new_settings:
             version = self.restart()
-        changed = bool(self.installed or self.started or new_settings)
+        changed = any((self.installed, self.started, new_settings, make_folders()))
         return {
             "changed": changed,
             "installed": self.installed,
@@ -282,6 +284,14 @@ class Docker:
         """End the module."""
         self.module.fail_json(msg=f"{message}\n→ {hint}", hint=hint, notes=self.notes)
         raise SystemExit(1)  # fail_json does not return
+
+
+def make_folders() -> bool:
+    """Make what is missing; whether anything was."""
+    missing = [Path(path) for path in FOLDERS if not Path(path).is_dir()]
+    for path in missing:
+        path.mkdir(mode=FOLDERS[str(path)], parents=True)
+    return bool(missing)
 
 
 def last_lines(text: str, count: int) -> str:
