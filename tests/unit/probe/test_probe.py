@@ -18,11 +18,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the probe is a Linux program")
+Probe = Callable[..., tuple[int, str]]
+React = Callable[[Any], None]  # what an h2 server does with its connection once it is asked
 CLOSED_PORT = 1  # tcpmux: nobody listens there
 
 
@@ -48,7 +51,7 @@ def checked_probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["built_probe", "checked_probe"])
-def probe(request: pytest.FixtureRequest) -> Callable[..., tuple[int, str]]:
+def probe(request: pytest.FixtureRequest) -> Probe:
     """Run the program; give its exit code and its one line."""
     path = request.getfixturevalue(request.param)
 
@@ -151,7 +154,7 @@ def web() -> Iterator[int]:
         (["/health", "--all", "--host", "127.0.0.1"], 0, r"ok .*"),
     ],
 )
-def test_http(probe, web, arguments, code, line):
+def test_http(probe: Probe, web: int, arguments: list[str], code: int, line: str) -> None:
     got = probe("http", web, *arguments)
     assert got[0] == code
     assert re.fullmatch(line.replace("PORT", str(web)), got[1]), got[1]
@@ -178,7 +181,7 @@ def test_http(probe, web, arguments, code, line):
         ([b"HTTP/1."], 1, "not HTTP/1: HTTP/1."),
     ],
 )
-def test_http_raw(probe, answer, code, says):
+def test_http_raw(probe: Probe, answer: list[bytes | float], code: int, says: str) -> None:
     with answering(*answer) as port:
         got = probe("http", port, "/")
     assert got[0] == code
@@ -186,7 +189,7 @@ def test_http_raw(probe, answer, code, says):
 
 
 @pytest.mark.parametrize("kind", [["http", "/"], ["grpc"], ["tcp"]])
-def test_refused(probe, kind):
+def test_refused(probe: Probe, kind: list[str]) -> None:
     got = probe(kind[0], CLOSED_PORT, *kind[1:])
     assert got == (1, f"{kind[0]} 127.0.0.1:{CLOSED_PORT}{''.join(kind[1:])}: connection refused")
 
@@ -200,7 +203,7 @@ def test_refused(probe, kind):
         (["grpc"], [b"\0\0\0\4\0\0\0\0\0", 5.0]),
     ],
 )
-def test_the_timeout_is_for_the_whole_check(probe, kind, answer):
+def test_the_timeout_is_for_the_whole_check(probe: Probe, kind: list[str], answer: list[bytes | float]) -> None:
     with answering(*answer) as port:
         start = time.monotonic()
         got = probe(kind[0], port, *kind[1:], "--timeout", "0.5")
@@ -208,8 +211,9 @@ def test_the_timeout_is_for_the_whole_check(probe, kind, answer):
     assert 0.5 <= time.monotonic() - start < 1.5
 
 
-def test_a_server_that_trickles_cannot_stretch_the_timeout(probe):
-    with answering(*[b"H", 0.1] * 30) as port:
+def test_a_server_that_trickles_cannot_stretch_the_timeout(probe: Probe) -> None:
+    trickle: list[bytes | float] = [b"H", 0.1]
+    with answering(*trickle * 30) as port:
         start = time.monotonic()
         assert probe("http", port, "/", "--timeout", "0.5")[1].endswith("timed out after 0.5s")
     assert time.monotonic() - start < 1.5
@@ -218,23 +222,23 @@ def test_a_server_that_trickles_cannot_stretch_the_timeout(probe):
 # ---- addresses, TCP, listening
 
 
-def test_tcp(probe, web):
+def test_tcp(probe: Probe, web: int) -> None:
     code, line = probe("tcp", web)
     assert code == 0
     assert re.fullmatch(rf"ok tcp 127.0.0.1:{web} \d+\.\dms", line)
 
 
-def test_an_unknown_name_is_unhealthy(probe):
+def test_an_unknown_name_is_unhealthy(probe: Probe) -> None:
     code, line = probe("tcp", 80, "--host", "no-such-name.invalid", "--all")
     assert code == 1
     assert line.startswith("tcp no-such-name.invalid:80: ")
 
 
-def test_all_asks_every_address_at_once(built_probe):
+def test_all_asks_every_address_at_once(built_probe: Path) -> None:
     """Every Linux resolves localhost to at least one address; each has its line, and the worst one decides."""
     addresses = {info[4][0] for info in socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)}
     with answering(5.0) as port:
-        command = [built_probe, "http", str(port), "/", "--host", "localhost", "--all", "--timeout", "0.5"]
+        command = [str(built_probe), "http", str(port), "/", "--host", "localhost", "--all", "--timeout", "0.5"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=10)
     lines = done.stdout.splitlines()
     assert done.returncode == 1
@@ -242,7 +246,7 @@ def test_all_asks_every_address_at_once(built_probe):
     assert f"http 127.0.0.1:{port}/: timed out after 0.5s" in lines
 
 
-def test_listening(probe):
+def test_listening(probe: Probe) -> None:
     with socket.create_server(("127.0.0.1", 0)) as inner, socket.create_server(("0.0.0.0", 0)) as outer:
         first, second = inner.getsockname()[1], outer.getsockname()[1]
         assert probe("listening", first, second) == (0, f"ok listening {first}=loopback {second}=yes")
@@ -257,7 +261,7 @@ def grpc_port() -> Iterator[int]:
     """Overall health is SERVING, "down" is NOT_SERVING, "slow" takes too long, others are unknown."""
     grpc = pytest.importorskip("grpc")
 
-    def check(request: bytes, context: object) -> bytes:
+    def check(request: bytes, context: Any) -> bytes:
         service = request[2:].decode()
         if service == "slow":
             time.sleep(2)
@@ -265,7 +269,7 @@ def grpc_port() -> Iterator[int]:
             context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
         return b"\x08\x02" if service == "down" else b"\x08\x01"
 
-    def check_any(request: bytes, context: object) -> bytes:
+    def check_any(request: bytes, context: Any) -> bytes:
         return check(request[:1] + request[2:] if len(request) > 130 else request, context)
 
     handler = grpc.method_handlers_generic_handler(
@@ -290,13 +294,13 @@ def grpc_port() -> Iterator[int]:
         (["slow", "--timeout", "0.3"], 1, r"grpc .*: timed out after 0.3s"),
     ],
 )
-def test_grpc(probe, grpc_port, arguments, code, line):
+def test_grpc(probe: Probe, grpc_port: int, arguments: list[str], code: int, line: str) -> None:
     got = probe("grpc", grpc_port, *arguments)
     assert got[0] == code
     assert re.fullmatch(line.replace("PORT", str(grpc_port)), got[1]), got[1]
 
 
-def test_grpc_without_a_health_service(probe):
+def test_grpc_without_a_health_service(probe: Probe) -> None:
     grpc = pytest.importorskip("grpc")
     server = grpc.server(ThreadPoolExecutor(1))
     port = server.add_insecure_port("127.0.0.1:0")
@@ -310,7 +314,7 @@ def test_grpc_without_a_health_service(probe):
 
 
 @contextlib.contextmanager
-def h2_server(react: Callable[[object, int], None], seen: list[dict[str, str]] | None = None) -> Iterator[int]:
+def h2_server(react: React, seen: list[dict[str, str]] | None = None) -> Iterator[int]:
     config = pytest.importorskip("h2.config")
     connection = pytest.importorskip("h2.connection")
     events = pytest.importorskip("h2.events")
@@ -328,7 +332,7 @@ def h2_server(react: Callable[[object, int], None], seen: list[dict[str, str]] |
                     if isinstance(event, events.PingAckReceived) and seen is not None:
                         seen.append({"ping": event.ping_data.decode()})
                     if isinstance(event, events.PingAckReceived):
-                        react(conn, 1)  # only now: the probe must have answered the ping
+                        react(conn)  # only now: the probe must have answered the ping
                 self.request.sendall(conn.data_to_send())
 
     with serving(Handler) as port:
@@ -338,26 +342,26 @@ def h2_server(react: Callable[[object, int], None], seen: list[dict[str, str]] |
 HEADERS = [(":status", "200"), ("content-type", "application/grpc")]
 
 
-def says_status(conn, number: str) -> None:
+def says_status(conn: Any, number: str) -> None:
     conn.send_headers(1, [*HEADERS, ("grpc-status", number), ("grpc-message", "why")], end_stream=True)
 
 
-def in_pieces(conn) -> None:
+def in_pieces(conn: Any) -> None:
     conn.send_headers(1, HEADERS)
     for byte in b"\0\0\0\0\2\x08":
         conn.send_data(1, bytes([byte]), pad_length=3)
     conn.send_data(1, b"\x01")
 
 
-def message(data: bytes, end: bool = False) -> Callable[[object], None]:
-    def send(conn) -> None:
+def message(data: bytes, end: bool = False) -> React:
+    def send(conn: Any) -> None:
         conn.send_headers(1, HEADERS)
         conn.send_data(1, data, end_stream=end)
 
     return send
 
 
-def trailers_after(conn) -> None:
+def trailers_after(conn: Any) -> None:
     conn.send_headers(1, HEADERS)
     conn.send_headers(1, [("grpc-status", "14"), ("grpc-message", "later")], end_stream=True)
 
@@ -386,9 +390,9 @@ def trailers_after(conn) -> None:
         (lambda conn: conn.close_connection(11, b"calm", 0), 1, "closes the connection (HTTP/2 error 11): calm"),
     ],
 )
-def test_grpc_answers(probe, react, code, says):
+def test_grpc_answers(probe: Probe, react: React, code: int, says: str) -> None:
     seen: list[dict[str, str]] = []
-    with h2_server(lambda conn, _: react(conn), seen) as port:
+    with h2_server(react, seen) as port:
         got = probe("grpc", port, "my.Service")
     assert got[0] == code
     assert says in got[1]
@@ -437,14 +441,14 @@ SETTINGS = frame(4, 0, 0, b"")
         (SETTINGS + frame(6, 0, 0, b"") + frame(99, 255, 7, b"?" * 16384), "connection closed before the answer"),
     ],
 )
-def test_grpc_raw(probe, answer, says):
+def test_grpc_raw(probe: Probe, answer: bytes, says: str) -> None:
     with answering(answer) as port:
         code, line = probe("grpc", port)
     assert code == 1
     assert says in line
 
 
-def test_a_graceful_goaway_still_answers(probe):
+def test_a_graceful_goaway_still_answers(probe: Probe) -> None:
     goaway = frame(7, 0, 0, b"\x7f\xff\xff\xff\0\0\0\0")
     with answering(SETTINGS + goaway + frame(0, 0, 1, b"\0\0\0\0\2\x08\x01")) as port:
         assert probe("grpc", port)[0] == 0
@@ -468,7 +472,7 @@ def noise(seed: int) -> bytes:
     return answer
 
 
-def test_noise_never_crashes(checked_probe):
+def test_noise_never_crashes(checked_probe: Path) -> None:
     seeds = iter(range(400))
 
     class Noise(socketserver.BaseRequestHandler):
@@ -521,7 +525,7 @@ def test_noise_never_crashes(checked_probe):
         "http 80 /" + " --header a:b" * 17,
     ],
 )
-def test_usage_errors(probe, arguments):
+def test_usage_errors(probe: Probe, arguments: str) -> None:
     if "ppp" in arguments:
         with answering(b"") as port:
             arguments = arguments.replace("80", str(port))
@@ -535,17 +539,17 @@ def test_usage_errors(probe, arguments):
 @pytest.mark.parametrize(
     "arguments", [["http", "80", "/a b"], ["http", "80", "/\r\nX: y"], ["http", "80", "/", "--header", "a: b\r\nc: d"]]
 )
-def test_arguments_cannot_smuggle_header_lines(probe, arguments):
+def test_arguments_cannot_smuggle_header_lines(probe: Probe, arguments: list[str]) -> None:
     assert probe(*arguments)[0] == 2
 
 
-def test_version_and_help(built_probe):
+def test_version_and_help(built_probe: Path) -> None:
     version = subprocess.run([built_probe, "--version"], capture_output=True, text=True, check=True).stdout
     assert re.fullmatch(r"llmdeploy-probe \d+\.\d+ \(sources [0-9a-f]{16}\)\n", version)
     assert "usage: probe http PORT PATH" in subprocess.check_output([built_probe, "--help"], text=True)
 
 
-def test_the_program_needs_nothing_from_the_image(built_probe):
+def test_the_program_needs_nothing_from_the_image(built_probe: Path) -> None:
     """Static, and small enough to be sent to every host without a thought."""
     for program in built_probe.parent.glob("probe-*"):
         data = program.read_bytes()
