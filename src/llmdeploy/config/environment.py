@@ -165,5 +165,12 @@ def _names(tree: Node) -> frozenset[str]:
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:
-    """Each problem once, by file and line."""
-    return sorted(set(problems), key=lambda item: (item.file, item.line, item.path, item.why))
+    """Each problem once, by file and line, with nothing in it that a terminal would act on."""
+    shown = {Problem(**{key: _printable(value) for key, value in vars(item).items()}) for item in problems}
+    return sorted(shown, key=lambda item: (item.file, item.line, item.path, item.why))
+
+
+def _printable(value: Any) -> Any:
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value)

@@ -154,17 +154,20 @@ class _Variables:
 
     def _load(self, path: Path, file: str) -> dict[str, Any]:
         shown = str(Path(file).parent / path.relative_to(self._folder))
-        if path == self._catalogue and not re.search(r"(?m)^[\"']?(ansible|llmdeploy)_", path.read_text("utf-8")):
+        is_catalogue = path == self._catalogue
+        if is_catalogue and not re.search(rb"(?m)^[\"']?(ansible|llmdeploy)_", path.read_bytes()):
             return {}
         try:
             data = self._loader.load_from_file(str(path), cache="none", trusted_as_template=True)
         except Exception as error:  # noqa: BLE001 - as in _read
+            if is_catalogue:  # we read it ourselves too, and say better what is wrong
+                return {}
             hint = "keep vaulted values out of the inventory's variables" if "vault" in str(error).lower() else ""
             raise refuse(shown, _line(error), _reason(error), hint) from None
-        if data is not None and not isinstance(data, dict):
+        if data is not None and not isinstance(data, dict) and not is_catalogue:
             raise refuse(shown, 1, "must be a mapping of variables")
-        found: dict[str, Any] = data or {}
-        return kept(found) if path == self._catalogue else found
+        found: dict[str, Any] = data if isinstance(data, dict) else {}
+        return kept(found) if is_catalogue else found
 
 
 @contextmanager

@@ -47,7 +47,10 @@ def shape(tree: Node, origins: Origins) -> Shaped:
             if _take_texts(data, tree, errors):
                 continue
         problems += [_problem(item, origins) for item in errors if not _is_settled(item, shaped)]
-        if not all(_leave_out(data, item["loc"], shaped) for item in errors):
+        paths = {_cut(item["loc"]) for item in errors}
+        shaped.left_out |= paths
+        inner_first = sorted(paths, key=len, reverse=True)
+        if not any([_leave_out(data, path) for path in inner_first]):  # noqa: C419 - all of them, not the first
             break
     return shaped
 
@@ -102,10 +105,13 @@ def _holder(data: Any, path: KeyPath) -> Any:
     return data
 
 
-def _leave_out(data: dict[str, Any], loc: KeyPath, shaped: Shaped) -> bool:
-    """Take the smallest whole thing around `loc` out of `data`; False when that is not possible."""
-    path = loc[:3] if loc[0] == "services" else loc[:2]
-    shaped.left_out.add(path)
+def _cut(loc: KeyPath) -> KeyPath:
+    """The smallest whole thing around `loc` that can be left out: a key of a service or of a section."""
+    return loc[:3] if loc[0] == "services" else loc[:2]
+
+
+def _leave_out(data: dict[str, Any], path: KeyPath) -> bool:
+    """Take `path` out of `data`, or what is around it when it is not there; False when nothing is left to take."""
     if path[0] == "services" and path[2:] == ("group",) and isinstance(data["services"].get(path[1]), dict):
         data["services"][path[1]]["group"] = NO_GROUP
         return True
@@ -119,7 +125,7 @@ def _leave_out(data: dict[str, Any], loc: KeyPath, shaped: Shaped) -> bool:
 
 
 def _reach(data: Any, path: KeyPath) -> Any:
-    """The mapping or list that has `path`'s last key, or None."""
+    """The mapping that has `path`'s last key, or None."""
     for key in path[:-1]:
         if not isinstance(data, dict) or key not in data:
             return None

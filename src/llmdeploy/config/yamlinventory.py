@@ -1,4 +1,7 @@
-"""The shape of a YAML inventory, checked before Ansible reads it: Ansible skips what it does not expect, without a line."""
+"""The shape of a YAML inventory, checked before Ansible reads it.
+
+Ansible only warns about what it does not expect, skips it, and says no line.
+"""
 
 from __future__ import annotations
 
@@ -43,13 +46,14 @@ def _group(group: Node) -> Iterator[Problem]:
             yield _problem(section, "unknown key in a group", did_you_mean(name, _SECTIONS))
         elif section.value is not None and not isinstance(section.value, (dict, str)):
             yield _problem(section, f"`{name}` must be a mapping, one `name:` line each")
-        elif name == "children":
+        elif name != "vars":
             for child in section.children.values():
-                yield from _group(child)
-        elif name == "hosts":
-            for host in section.children.values():
-                if host.value is not None and not isinstance(host.value, dict):
-                    yield _problem(host, "variables of a host must be a mapping")
+                yield from _group(child) if name == "children" else _host(child)
+
+
+def _host(host: Node) -> Iterator[Problem]:
+    if host.value is not None and not isinstance(host.value, dict):
+        yield _problem(host, "variables of a host must be a mapping")
 
 
 def _problem(node: Node, why: str, hint: str = "") -> Problem:

@@ -19,8 +19,9 @@ _TAG = "tag:yaml.org,2002:"
 def read_tree(text: str, file: str, tags: frozenset[str] = frozenset()) -> tuple[Node, list[Problem]]:
     """The tree of `text`, called `file` in marks, and the problems that did not prevent building it.
 
-    An empty text is an empty mapping. Values with one of `tags` are texts. Raises ConfigError when there is no usable tree at all: broken YAML,
-    several documents, too deep, too large, or something other than a mapping at the top.
+    An empty text is an empty mapping. Values with one of `tags` are texts.
+    Raises ConfigError when there is no usable tree at all: broken YAML, several documents, too deep, too large,
+    or something other than a mapping at the top.
     """
     scan(text, file)
     try:
