@@ -1,0 +1,158 @@
+"""The picture of a run at one moment, as lines that fit a terminal. Pure: model, size and time in, lines out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from llmdeploy.view.model import Host, Run, Service
+from llmdeploy.view.words import FINISHED, HOST, OTHER, SERVICE, Look, clock, count, names, one_line, seconds
+
+STATE_WIDTH = 11
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Draws a run. `height` is how many lines there are; `final` leaves nothing out except what did not change."""
+
+    title: str
+    width: int = 80
+    height: int = 24
+    unicode: bool = True
+    final: bool = False
+
+    def lines(self, run: Run, now: float) -> list[Text]:
+        """Out: header, phases, and what goes on now: hosts before the release, then the services."""
+        now = run.closed if run.closed is not None else now
+        top = [self._header(run, now), self._phases(run, now), Text()]
+        room = 10_000 if self.final else max(self.height - len(top), 3)
+        body = self._services(run, now, room) if run.services else self._hosts(list(run.hosts.values()), now, room)
+        return [self._cut(line) for line in (*top, *body)]
+
+    # --- the top
+
+    def _header(self, run: Run, now: float) -> Text:
+        left = Text(self.title, "bold")
+        if run.number:
+            left.append(f" · release {run.number}" if self.unicode else f" - release {run.number}", "")
+        if run.services:
+            left.append(f"   {run.done()} of {count(len(run.services), 'service')} done", "")
+        time = clock(now - run.began)
+        left.append(" " * max(self.width - cell_len(left.plain) - len(time), 2))
+        return left.append(time, "bold")
+
+    def _phases(self, run: Run, now: float) -> Text:
+        """One line. Where it gets too long the finished phases lose their seconds first."""
+        for with_seconds in (True, False):
+            line = Text()
+            for phase in run.phases:
+                going = phase.ended is None
+                took = f" {seconds((phase.ended or now) - phase.began)}" if going or with_seconds else ""
+                look = HOST["running" if going else "ok"]
+                line.append(self._sign(look), look.style).append(f" {phase.name}{took}  ", "bold" if going else "")
+            if cell_len(line.plain.rstrip()) <= self.width:
+                break
+        return line
+
+    # --- hosts
+
+    def _hosts(self, hosts: list[Host], now: float, room: int) -> list[Text]:
+        """Who is in trouble first, then who has been at its step for the longest; the rest is counted."""
+        hosts = [host for host in hosts if host.bad] if self.final else hosts
+        order = {"failed": 0, "unreachable": 0, "running": 1}
+        ranked = sorted(hosts, key=lambda host: (order.get(host.state, 2), host.began, host.name))
+        shown, rest = (ranked, []) if len(ranked) <= room else (ranked[: room - 1], ranked[room - 1 :])
+        wide = max((cell_len(host.name) for host in shown), default=0)
+        lines = [self._host(host, now, wide) for host in shown]
+        if rest:
+            running = sum(host.state == "running" for host in rest)
+            lines.append(Text(f"  and {count(len(rest), 'more host')}, {running} of them at work", "dim"))
+        return lines
+
+    def _host(self, host: Host, now: float, wide: int) -> Text:
+        look = HOST.get(host.state, OTHER)
+        took = seconds(now - host.began) if host.state == "running" else ""
+        line = self._state(look, host.state).append(f" {_pad(host.name, wide)}  ", "bold")
+        line.append(f"{took:>7}  ").append(one_line(host.step))
+        return line.append(f"  {one_line(host.detail)}", "dim") if host.detail else line
+
+    # --- services
+
+    def _services(self, run: Run, now: float, room: int) -> list[Text]:
+        bad = [host for host in run.hosts.values() if host.bad]
+        tail = self._hosts(bad, now, 3) + self._checks(run)
+        groups = [[service] for service in run.ordered()]
+        groups = _fold(groups, "unchanged", always=True)
+        for state in ("done", "waiting", "blocked"):
+            if len(groups) + len(tail) > room:
+                groups = _fold(groups, state)
+        keep = room - len(tail)
+        if len(groups) > keep:  # more waves than lines: what is under way or broken matters
+            groups = [group for group in groups if group[0].state not in FINISHED][:keep]
+        wide = max((cell_len(group[0].name) for group in groups if len(group) == 1), default=0)
+        lines, wave = [], None
+        for group in groups:
+            lines.append(self._service(group, now, wide, first=group[0].wave != wave))
+            wave = group[0].wave
+        return lines + tail
+
+    def _service(self, group: list[Service], now: float, wide: int, *, first: bool) -> Text:
+        one = group[0]
+        look = SERVICE.get(one.state, OTHER)
+        waves = {service.wave for service in group}
+        number = str(one.wave) if first and len(waves) == 1 and one.wave else ""
+        line = Text(f"{number:>2} ", "dim").append_text(self._state(look, one.state))
+        if len(group) > 1:
+            return line.append(f" {len(group)}: {names((service.name for service in group), 20)}", "dim")
+        replicas = f"{one.healthy}/{one.wanted}" if one.wanted else ""
+        time = one.seconds(now)
+        line.append(f" {_pad(one.name, wide)}", "bold" if one.state == "failed" else "").append(f" {replicas:>5}")
+        line.append(f" {seconds(time) if time else '':>7}")
+        return line.append(f"  {one_line(one.detail)}", "dim")
+
+    def _checks(self, run: Run) -> list[Text]:
+        if not run.checks:
+            return []
+        bad = [check.name for check in run.checks if not check.ok]
+        look = SERVICE["failed" if bad else "done"]
+        text = f"{len(bad)} failed: {names(bad)}" if bad else "all answered"
+        return [Text("   ").append_text(self._state(look, "checks")).append(f" {text}, of {len(run.checks)}")]
+
+    # --- small things
+
+    def _state(self, look: Look, word: str) -> Text:
+        return Text(f"{self._sign(look)} {word:<{STATE_WIDTH}}", look.style)
+
+    def _sign(self, look: Look) -> str:
+        return look.sign if self.unicode else look.ascii
+
+    def _cut(self, line: Text) -> Text:
+        """To the width, with a mark where something is missing."""
+        line.rstrip()
+        if cell_len(line.plain) > self.width:
+            mark = "…" if self.unicode else "~"
+            line.truncate(self.width - 1)
+            line.append(mark)
+        line.no_wrap = True
+        return line
+
+
+def _pad(text: str, wide: int) -> str:
+    return text + " " * (wide - cell_len(text))
+
+
+def _fold(groups: list[list[Service]], state: str, *, always: bool = False) -> list[list[Service]]:
+    """Puts the services of one state together: all of them (`always`), or those beside each other in a wave."""
+    folded: list[list[Service]] = []
+    target: list[Service] | None = None
+    for group in groups:
+        if group[0].state != state or len(group) > 1:
+            folded.append(group)
+        elif target is not None and (always or target[0].wave == group[0].wave):
+            target += group
+        else:
+            target = list(group)
+            folded.append(target)
+    return folded

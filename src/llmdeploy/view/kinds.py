@@ -1,0 +1,21 @@
+"""Which function shows which kind of result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from llmdeploy.view import listings, summary, tables
+from llmdeploy.view.grid import Data, Lines
+
+KINDS: dict[str, Callable[[Data, bool], Lines]] = {
+    "plan": tables.plan,
+    "status": tables.status,
+    "verify": tables.verify,
+    "doctor": listings.doctor,
+    "config": listings.config,
+    "environments": listings.environments,
+    "validate": listings.validate,
+    "init": listings.init,
+    "deploy": summary.deploy,
+    "attach": summary.deploy,
+}

@@ -1,0 +1,73 @@
+"""Results and errors for people, on a terminal or in a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from rich.text import Text
+
+from llmdeploy.errors import ConfigError, LlmdeployError, Problem
+from llmdeploy.events import harmless
+from llmdeploy.view.console import is_unicode, make_console
+from llmdeploy.view.github import annotation
+from llmdeploy.view.kinds import KINDS
+
+_REST = "default not bold"
+
+
+def table(kind: str, data: Mapping[str, Any], out: TextIO) -> None:
+    """Prints the `data` of a result; a kind without a table as JSON that people can read."""
+    make = KINDS.get(kind)
+    if make is None:
+        out.write(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
+        return
+    console = make_console(out)
+    for line in make(data, is_unicode(out)):
+        console.print(line)
+
+
+def error(problem: LlmdeployError, err: TextIO) -> None:
+    """Prints why a verb failed."""
+    if isinstance(problem, ConfigError):
+        _config_error(problem, err)
+    else:
+        message(problem.message, problem.hint, err)
+
+
+def message(text: str, hint: str, err: TextIO) -> None:
+    """Prints an error and what to do next; GitHub gets an annotation too."""
+    console = make_console(err)
+    console.print(Text("Error: ", "bold red").append(harmless(text), _REST))
+    if hint:
+        console.print(Text("Hint: ", "bold").append(harmless(hint), _REST))
+    _annotate("llmdeploy", "\n".join(part for part in (text, hint) if part), err)
+
+
+def _config_error(error: ConfigError, err: TextIO) -> None:
+    """Grouped by file, in the order of the lines, each with `file:line:` so that an editor can jump there."""
+    console = make_console(err)
+    console.print(Text("Error: ", "bold red").append(f"{error.message}; nothing was contacted or changed", _REST))
+    in_order = sorted(error.problems, key=lambda problem: (problem.file, problem.line, problem.path))
+    for file in dict.fromkeys(problem.file for problem in in_order):
+        console.print(Text(f"\n{file}", "bold"))
+        for problem in in_order:
+            if problem.file == file:
+                console.print(_problem(problem), soft_wrap=True)
+    for problem in in_order:
+        _annotate(f"{problem.file}:{problem.line}", str(problem), err)
+
+
+def _problem(problem: Problem) -> Text:
+    place = f"{problem.file}:{problem.line}" if problem.line else problem.file
+    text = Text(f"  {place}: ", "cyan").append(f"{problem.path} " if problem.path else "", "default bold")
+    text.append(f"= {harmless(problem.value)} " if problem.value else "", "default")
+    text.append(f"— {harmless(problem.why)}", "default")
+    return text.append(f" ({harmless(problem.hint)})", "dim") if problem.hint else text
+
+
+def _annotate(title: str, text: str, err: TextIO) -> None:
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        err.write(annotation("error", title, text) + "\n")

@@ -1,0 +1,62 @@
+"""What a person reads after a deploy: what has changed, where to look, how long it took, where the log is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from llmdeploy.view.grid import Data, Grid, Lines
+from llmdeploy.view.tables import checks_table
+from llmdeploy.view.words import HOST, LEVEL, SERVICE, count, names, seconds
+
+
+def deploy(data: Data, unicode: bool) -> Lines:
+    """`environment`, `verdict`, and where known: `release` (the engine's end line), `changed` (host → steps),
+    `unreachable`, `addresses` (`[{service, url}]`), `checks`, `seconds`, `log`.
+    """
+    verdict = str(data.get("verdict", ""))
+    release = data.get("release") or {}
+    good = verdict in ("done", "unchanged", "successful") and not data.get("unreachable")
+    look = SERVICE["done"] if good else LEVEL["warning"] if verdict in _CALM else HOST["failed"]
+    took = f" in {seconds(float(data['seconds']))}" if data.get("seconds") else ""
+    yield Text()
+    sign = look.sign if unicode else look.ascii
+    yield Text(f"{sign} {data.get('environment')}: {_VERDICTS.get(verdict, verdict)}{took}", look.style)
+    grid = Grid("", "", unicode=unicode)
+    for title, text in _facts(data, release):
+        grid.row(Text(title, "dim"), text)
+    if grid.table.row_count:
+        yield grid.table
+    failed = [check for check in data.get("checks", []) if not check["ok"]]
+    if failed:
+        yield from checks_table(failed, unicode)
+
+
+_CALM = ("stopped", "stopping", "detached", "interrupted")
+_VERDICTS = {
+    "unchanged": "nothing to change",
+    "done": "deployed",
+    "successful": "deployed",
+    "unhealthy": "not healthy",
+    "deadline": "the time limit has passed",
+    "locked": "locked by another run",
+    "conflict": "somebody else changed the cluster meanwhile",
+    "detached": "detached, the release goes on",
+    "stopping": "stopping, on the manager",
+}
+
+
+def _facts(data: Data, release: Data) -> Iterator[tuple[str, Text | str]]:
+    for title, key in (("changed", "changed"), ("done", "done"), ("not touched", "untouched")):
+        if release.get(key):
+            yield title, names(release[key], 20)
+    for host, steps in (data.get("changed") or {}).items():
+        yield host, names(steps)
+    checks = data.get("checks") or []
+    if checks:
+        yield "checks", f"{sum(bool(check['ok']) for check in checks)} of {count(len(checks), 'check')} ok"
+    for address in data.get("addresses") or []:
+        yield address["service"], Text(address["url"], "underline")
+    if data.get("log"):
+        yield "log", str(data["log"])
