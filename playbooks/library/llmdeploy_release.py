@@ -6,8 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.engine import run as engine
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+try:
+    from ansible.module_utils.engine import run as engine
+except ImportError as problem:  # the engine itself is shipped with this module
+    NO_DOCKER = str(problem)
+else:
+    NO_DOCKER = ""
 
 DOCUMENTATION = r"""
 module: llmdeploy_release
@@ -96,6 +102,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    if NO_DOCKER:
+        module.fail_json(msg=missing_required_lib("docker", reason=NO_DOCKER))
     given, job = module.params, module.params["job"]
     try:
         result = _start(job, given["pins"], Path(given["state_dir"]), verify=given["verify"], check=module.check_mode)

@@ -79,7 +79,7 @@ def _http(check: Check, host: str, timeout: float) -> str:
     low, high = check.get("expect_status") or (200, 399)
     if not low <= response.status <= high:
         wish = f"{low}" if low == high else f"{low} to {high}"
-        raise CheckError(f"HTTP {response.status} instead of {wish}: {_short(text)}")
+        raise CheckError(f"HTTP {response.status} instead of {wish}" + (f": {_short(text)}" if text else ""))
     _expect(check, text)
     return f"HTTP {response.status}"
 

@@ -9,13 +9,12 @@ from typing import Any
 
 from . import schedule, watch
 from .api import ConflictError, Docker, DockerError, UnreachableError
-from .checks import run_check
 from .compare import Comparison, Unit
 from .failure import describe
 from .progress import Progress, harmless
+from .verify import verify_stack
 
 TURN = 0.25
-VERIFY_ATTEMPTS = 3
 _FLYING = ("starting", "healthy", "answering")
 EXITS = {"done": 0, "unchanged": 0, "failed": 1, "locked": 4, "conflict": 4, "unhealthy": 7, "stopped": 130}
 
@@ -60,12 +59,12 @@ class Release:
         """Bring everything up and verify it. Out: verdict and summary."""
         while True:
             while self._turn():
-                time.sleep(TURN)
+                time.sleep(self._pause())
             if self._verdict:
                 return self._verdict, self._summary()
             if self._stopped and self._names_in("waiting"):
                 return "stopped", self._summary()
-            wrong = self.verify() if verify else ""
+            wrong = verify_stack(self._job, self._pool, self._progress, self._wait) if verify else ""
             if wrong:
                 return "unhealthy", f"every service is healthy, but {wrong}"
             if not self._turn() and not self._verdict:  # still as healthy as before the verification
@@ -76,25 +75,6 @@ class Release:
         if not self._found.changed:
             self._turn()
         return all(unit.state == "unchanged" for unit in self._units.values())
-
-    def verify(self) -> str:
-        """Run the checks of the finished stack. Out: what failed, or an empty text."""
-        left, results = list(self._job.get("verify") or []), []
-        for attempt in range(VERIFY_ATTEMPTS):
-            if not left:
-                break
-            self._wait(1.0 if attempt else 0.0)
-            futures = [self._pool.submit(run_check, check, self._job.get("edge_host") or "127.0.0.1") for check in left]
-            while not all(future.done() for future in futures):
-                self._wait(0.05)
-            results = [future.result() for future in futures]
-            last = attempt == VERIFY_ATTEMPTS - 1
-            for result in results:
-                if result["ok"] or last:
-                    shown = {key: result[key] for key in ("name", "ok", "ms")}
-                    self._progress.write("check", **shown, detail=harmless(result["detail"]))
-            left = [check for check, result in zip(left, results, strict=True) if not result["ok"]]
-        return "; ".join(harmless(f"{item['name']}: {item['detail']}") for item in results if not item["ok"])
 
     def outcome(self) -> dict[str, list[str]]:
         """`changed`: written by us; `done`: came up or already were; `untouched`: never started."""
@@ -108,6 +88,12 @@ class Release:
     def _wait(self, seconds: float) -> None:
         self._beat()
         time.sleep(seconds)
+
+    def _pause(self) -> float:
+        """Until the next look: a turn, or less when a stability window ends before."""
+        now = time.monotonic()
+        ends = [unit.steady + unit.stability - now for unit in self._units.values() if unit.state == "healthy"]
+        return max(0.02, min([TURN, *(left for left in ends if left > 0)]))
 
     def _turn(self) -> bool:
         """Look at everything once and act. Out: whether there is more to wait for."""

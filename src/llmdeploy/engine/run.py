@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Mapping
@@ -16,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from . import detach
 from .api import ConflictError, Docker, DockerError
 from .checks import PARALLEL
 from .compare import RefusedError, Unit, compare
@@ -71,25 +70,8 @@ def prepare(state_dir: Path, job: Job, pins: Mapping[str, str]) -> Path:
 
 
 def spawn(folder: Path) -> None:
-    """Start the engine on a prepared folder as a process of its own: it outlives this one and the SSH session.
-
-    Everything it needs is imported already, for the place it was imported from is removed when Ansible has gone.
-    """
-    lock = _lock_pid(folder)  # the child inherits it: `alive` from the first moment on
-    child = os.fork()
-    if child:
-        os.waitpid(child, 0)
-        os.close(lock)
-        return
-    os.setsid()
-    if os.fork():
-        os._exit(0)
-    code = 1
-    try:
-        _detach(folder, lock)
-        code = run(folder, lock)
-    finally:
-        os._exit(code)
+    """Start the engine on a prepared folder as a process of its own."""
+    detach.spawn(folder, run)
 
 
 def run(folder: Path, lock: int | None = None) -> int:
@@ -97,7 +79,7 @@ def run(folder: Path, lock: int | None = None) -> int:
 
     Everything else there is to know is in the progress file, whatever happens.
     """
-    began, lock = time.monotonic(), _lock_pid(folder) if lock is None else lock
+    began, lock = time.monotonic(), detach.lock_pid(folder) if lock is None else lock
     os.umask(0o077)
     os.ftruncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
@@ -205,22 +187,3 @@ def _end(progress: Progress, verdict: str, summary: str, began: float, outcome: 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # tidying up is not to be interrupted
     raise Terminated
-
-
-def _lock_pid(folder: Path) -> int:
-    """The descriptor of the job's `pid` file, locked for as long as it is open (see `progress.alive`)."""
-    file = os.open(folder / "pid", os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return file
-
-
-def _detach(folder: Path, keep: int) -> None:
-    """Let go of everything of the parent but the file `keep`."""
-    os.chdir("/")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    output = os.open(folder / "engine.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for target, source in ((0, nothing), (1, output), (2, output)):
-        os.dup2(source, target)
-    os.closerange(3, keep)
-    os.closerange(keep + 1, min(65536, os.sysconf("SC_OPEN_MAX")))
-    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")

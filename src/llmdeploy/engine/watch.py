@@ -64,7 +64,8 @@ def answers(unit: Unit, job: Mapping[str, Any], pool: Executor) -> str | None:
     if unit.asked is None:
         unit.asked = [pool.submit(run_check, check, job.get("edge_host") or "127.0.0.1") for check in unit.answers]
     if not all(future.done() for future in unit.asked):
-        return "asking " + ", ".join(check["name"] for check in unit.answers)
+        names = ", ".join(check["name"] for check in unit.answers)
+        return unit.detail if unit.detail.startswith("check ") else f"asking {names}"
     wrong = [future.result() for future in unit.asked if not future.result()["ok"]]
     if not wrong:
         return None
