@@ -65,15 +65,11 @@ class Translator:
     # --- plays and tasks
 
     def _task_started(self, data: Mapping[str, Any]) -> Iterator[Event]:
-        """A phase counts as begun with its first task: plays that match no host are never shown."""
         if _action(data) == ENGINE_START and self.engine == "no":
             self.engine = "starting"
         elif _action(data) == ENGINE_FOLLOW:
             self.engine = "running"
-        phase = _phase_name(data)
-        if phase and phase != self._phase:
-            self._phase = phase
-            yield PhaseStarted(phase)
+        return iter(())
 
     def _stats(self, data: Mapping[str, Any]) -> Iterator[Event]:
         """The recap is the truth: a failed task whose host has no failure there was rescued."""
@@ -88,6 +84,10 @@ class Translator:
 
     def _started(self, data: Mapping[str, Any]) -> Iterator[Event]:
         host = as_text(data.get("host"))
+        phase = _phase_name(data)
+        if phase and phase != self._phase:  # only now: plays in which no host does anything are never shown
+            self._phase = phase
+            yield PhaseStarted(phase)
         if self.failed.pop(host, None):
             yield Note("info", f"{host}: recovered from the failure above")
         yield self._step(data, "running")

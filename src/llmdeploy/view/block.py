@@ -48,5 +48,15 @@ def failure(event: Failure, *, unicode: bool = True) -> RenderableType:
             continue
         style = "dim" if title.startswith("last ") else ""
         parts.append(Padding(Text(f"{title}:", "bold"), (0, 0, 0, 2)))
-        parts += [Padding(Text(text, style, overflow="fold"), (0, 0, 0, 4)) for text in lines]
+        parts.append(_listed(lines, style, sign="·" if unicode else "-"))
     return Group(*parts, Text())
+
+
+def _listed(lines: list[str], style: str, *, sign: str) -> RenderableType:
+    """Each line with a sign in front, so that wrapped ones can be told apart."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=4, justify="right")
+    grid.add_column(overflow="fold")
+    for text in lines:
+        grid.add_row(Text(sign, style), Text(text, style))
+    return grid

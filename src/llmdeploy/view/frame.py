@@ -36,12 +36,12 @@ class Frame:
     def _header(self, run: Run, now: float) -> Text:
         left = Text(self.title, "bold")
         if run.number:
-            left.append(f" · release {run.number}" if self.unicode else f" - release {run.number}", "")
+            left.append(f", release {run.number}", "")
         if run.services:
-            left.append(f"   {run.done()} of {count(len(run.services), 'service')} done", "")
+            left.append(f", {run.done()} of {count(len(run.services), 'service')} done", "")
         time = clock(now - run.began)
-        left.append(" " * max(self.width - cell_len(left.plain) - len(time), 2))
-        return left.append(time, "bold")
+        fill = ("─" if self.unicode else "-") * max(self.width - cell_len(left.plain) - len(time) - 2, 0)
+        return left.append(f" {fill} ", "dim").append(time, "bold")
 
     def _phases(self, run: Run, now: float) -> Text:
         """One line. Where it gets too long the finished phases lose their seconds first."""
@@ -50,7 +50,7 @@ class Frame:
             for phase in run.phases:
                 going = phase.ended is None
                 took = f" {seconds((phase.ended or now) - phase.began)}" if going or with_seconds else ""
-                look = HOST["running" if going else "ok"]
+                look = HOST["running" if going else "failed" if phase.bad else "ok"]
                 line.append(self._sign(look), look.style).append(f" {phase.name}{took}  ", "bold" if going else "")
             if cell_len(line.plain.rstrip()) <= self.width:
                 break
@@ -90,7 +90,9 @@ class Frame:
                 groups = _fold(groups, state)
         keep = room - len(tail)
         if len(groups) > keep:  # more waves than lines: what is under way or broken matters
-            groups = [group for group in groups if group[0].state not in FINISHED][:keep]
+            matters = [group for group in groups if group[0].state not in FINISHED]
+            groups, rest = matters[: keep - 1], len(run.services) - sum(map(len, matters[: keep - 1]))
+            tail.insert(0, Text(f"   and {count(rest, 'more service')}", "dim"))
         wide = max((cell_len(group[0].name) for group in groups if len(group) == 1), default=0)
         lines, wave = [], None
         for group in groups:
@@ -106,7 +108,7 @@ class Frame:
         line = Text(f"{number:>2} ", "dim").append_text(self._state(look, one.state))
         if len(group) > 1:
             return line.append(f" {len(group)}: {names((service.name for service in group), 20)}", "dim")
-        replicas = f"{one.healthy}/{one.wanted}" if one.wanted else ""
+        replicas = f"{one.healthy}/{one.wanted}" if one.wanted and one.state not in ("waiting", "blocked") else ""
         time = one.seconds(now)
         line.append(f" {_pad(one.name, wide)}", "bold" if one.state == "failed" else "").append(f" {replicas:>5}")
         line.append(f" {seconds(time) if time else '':>7}")

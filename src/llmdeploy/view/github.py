@@ -19,7 +19,8 @@ class GithubView:
     """The plain view with the commands of GitHub's log around it."""
 
     def __init__(self, out: TextIO, *, quiet: bool = False, verbose: bool = False) -> None:
-        self._out, self._plain, self._quiet = out, PlainView(out, quiet=quiet, verbose=verbose), quiet
+        self._out, self._quiet = out, quiet
+        self._plain = PlainView(out, quiet=quiet, verbose=verbose, guard=defused)
         self._group = False
 
     def on_event(self, event: Event) -> None:
@@ -86,3 +87,9 @@ def data(text: str) -> str:
 def prop(text: str) -> str:
     """Escapes a property of a workflow command."""
     return data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def defused(text: str) -> str:
+    """Out: the text with nothing in it that GitHub would take as a command: a container's log may hold anything."""
+    lines = (line.replace("##[", "# #[") for line in text.split("\n"))
+    return "\n".join(line.replace("::", ": :", 1) if line.lstrip().startswith("::") else line for line in lines)

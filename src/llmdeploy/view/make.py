@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Protocol, TextIO
 
@@ -89,6 +90,8 @@ def make_view(
     """In: what was asked for, what runs, the log's stream (gets everything). Out: the view, to be used with `with`."""
     stream = out or sys.stdout
     written = PlainView(log, verbose=True) if log else None
+    if written:
+        written.say(f"{environment} {action}, {datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}")
     return OpenView(_pick(mode, f"{environment} {action}", stream, environ), written)
 
 

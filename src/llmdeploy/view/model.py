@@ -18,11 +18,12 @@ from llmdeploy.view.words import ENDED, FINISHED
 
 @dataclass
 class Phase:
-    """A phase and when it began and ended."""
+    """A phase, when it began and ended, and whether something has failed in it."""
 
     name: str
     began: float
     ended: float | None = None
+    bad: bool = False
 
 
 @dataclass
@@ -93,6 +94,7 @@ class Run:
             self.checks.append(event)
         elif isinstance(event, ReleaseEnded):
             self.end = event
+            self._blame(event.exit != 0)
 
     def close(self, now: float) -> None:
         """The run is over: nothing ticks any more."""
@@ -111,18 +113,25 @@ class Run:
         if self.phases and self.phases[-1].ended is None:
             self.phases[-1].ended = now
 
+    def _blame(self, bad: bool) -> None:
+        """Something has failed: the phase we are in is marked."""
+        if self.phases and bad:
+            self.phases[-1].bad = True
+
     def _host(self, event: HostStep, now: float) -> None:
         host = self.hosts.setdefault(event.host, Host(event.host, began=now))
         if event.step != host.step:
             host.began = now
         host.step, host.state, host.detail = event.step, event.state, event.detail
         host.changes += event.state == "changed"
+        self._blame(host.bad)
 
     def _state(self, event: ServiceState, now: float) -> None:
         service = self._service(event.name)
         service.state, service.wave = event.state, event.wave or service.wave
         service.healthy, service.wanted = event.healthy, event.wanted
         service.elapsed, service.detail, service.arrived = event.elapsed, event.detail, now
+        self._blame(event.state == "failed")
 
     def _service(self, name: str) -> Service:
         return self.services.setdefault(name, Service(name))

@@ -7,12 +7,13 @@ import os
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from llmdeploy.errors import ConfigError, LlmdeployError, Problem
 from llmdeploy.events import harmless
 from llmdeploy.view.console import is_unicode, make_console
-from llmdeploy.view.github import annotation
+from llmdeploy.view.github import annotation, defused
 from llmdeploy.view.kinds import KINDS
 
 _REST = "default not bold"
@@ -25,8 +26,18 @@ def table(kind: str, data: Mapping[str, Any], out: TextIO) -> None:
         out.write(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
         return
     console = make_console(out)
-    for line in make(data, is_unicode(out)):
-        console.print(line)
+    for part in make(data, is_unicode(out)):
+        _print(console, part, out)
+
+
+def _print(console: Console, part: RenderableType, out: TextIO) -> None:
+    """In a pipe no line ends with the blanks that fill a table's column."""
+    if console.is_terminal:
+        console.print(part)
+        return
+    with console.capture() as captured:
+        console.print(part)
+    out.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def error(problem: LlmdeployError, err: TextIO) -> None:
@@ -40,9 +51,10 @@ def error(problem: LlmdeployError, err: TextIO) -> None:
 def message(text: str, hint: str, err: TextIO) -> None:
     """Prints an error and what to do next; GitHub gets an annotation too."""
     console = make_console(err)
-    console.print(Text("Error: ", "bold red").append(harmless(text), _REST))
+    text, hint = _safe(text), _safe(hint)
+    console.print(Text("Error: ", "bold red").append(text, _REST))
     if hint:
-        console.print(Text("Hint: ", "bold").append(harmless(hint), _REST))
+        console.print(Text("Hint: ", "bold").append(hint, _REST))
     _annotate("llmdeploy", "\n".join(part for part in (text, hint) if part), err)
 
 
@@ -68,6 +80,15 @@ def _problem(problem: Problem) -> Text:
     return text.append(f" ({harmless(problem.hint)})", "dim") if problem.hint else text
 
 
+def _safe(text: str) -> str:
+    text = harmless(text)
+    return defused(text) if _on_github() else text
+
+
+def _on_github() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
 def _annotate(title: str, text: str, err: TextIO) -> None:
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+    if _on_github():
         err.write(annotation("error", title, text) + "\n")

@@ -29,6 +29,7 @@ _LOUD_STEPS = (*_BAD_STEPS, "changed")
 class PlainView:
     """Writes lines to `out`. `quiet`: only problems; `verbose`: also every step on every host and Ansible's warnings.
 
+    `guard` changes each line on its way out.
     Each line begins with the time since the start; a line that says the same as the one before for the same thing is
     left out.
     """
@@ -39,10 +40,11 @@ class PlainView:
         *,
         quiet: bool = False,
         verbose: bool = False,
+        guard: Callable[[str], str] = str,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._out, self._quiet, self._verbose, self._now = out, quiet, verbose, now
-        self._began = now()
+        self._guard, self._began = guard, now()
         self._said: dict[str, str] = {}
 
     def on_event(self, event: Event) -> None:
@@ -68,7 +70,7 @@ class PlainView:
     def _write(self, lines: Iterable[str]) -> None:
         stamp = f"{clock(self._now() - self._began):>6}"
         for index, line in enumerate(lines):
-            self._out.write(f"{stamp if index == 0 else '':>6}  {line}".rstrip() + "\n")
+            self._out.write(self._guard(f"{stamp if index == 0 else '':>6}  {line}".rstrip()) + "\n")
         self._out.flush()
 
     def _lines(self, event: Event) -> Iterable[str]:
@@ -88,7 +90,8 @@ class PlainView:
         if isinstance(event, PhaseStarted):
             return [f"== {event.name}"]
         if isinstance(event, ServiceState):
-            return [sentences.service(event)]
+            silent = event.state == "waiting" and not event.detail and not self._verbose
+            return [] if silent else [sentences.service(event)]
         if isinstance(event, ReleasePlanned):
             return sentences.planned(event)
         if isinstance(event, CheckResult):

@@ -46,7 +46,7 @@ def planned(event: ReleasePlanned) -> list[str]:
     by_action: dict[str, list[str]] = {}
     for row in event.services:
         by_action.setdefault(row["action"], []).append(row["name"])
-    parts = [f"{action} {names(found)}" for action, found in by_action.items() if action != "unchanged"]
+    parts = [f"{action} {names(found, 20)}" for action, found in by_action.items() if action != "unchanged"]
     same = by_action.get("unchanged", [])
     parts += [f"{len(same)} unchanged"] if same else []
     lines = [f"release {event.number}: {'; '.join(parts) or 'no services'}"]

@@ -24,7 +24,7 @@ def deploy(data: Data, unicode: bool) -> Lines:
     sign = look.sign if unicode else look.ascii
     yield Text(f"{sign} {data.get('environment')}: {_VERDICTS.get(verdict, verdict)}{took}", look.style)
     grid = Grid("", "", unicode=unicode)
-    for title, text in _facts(data, release):
+    for title, text in _facts(data, release, good):
         grid.row(Text(title, "dim"), text)
     if grid.table.row_count:
         yield grid.table
@@ -47,16 +47,21 @@ _VERDICTS = {
 }
 
 
-def _facts(data: Data, release: Data) -> Iterator[tuple[str, Text | str]]:
-    for title, key in (("changed", "changed"), ("done", "done"), ("not touched", "untouched")):
-        if release.get(key):
-            yield title, names(release[key], 20)
+def _facts(data: Data, release: Data, good: bool) -> Iterator[tuple[str, Text | str]]:
+    changed, done = release.get("changed") or [], release.get("done") or []
+    for title, found in (
+        ("changed", changed),
+        ("done", [] if sorted(done) == sorted(changed) else done),
+        ("not touched", release.get("untouched") or []),
+    ):
+        if found:
+            yield title, names(found, 20)
     for host, steps in (data.get("changed") or {}).items():
-        yield host, names(steps)
+        yield f"on {host}", names(steps)
     checks = data.get("checks") or []
     if checks:
         yield "checks", f"{sum(bool(check['ok']) for check in checks)} of {count(len(checks), 'check')} ok"
-    for address in data.get("addresses") or []:
+    for address in (data.get("addresses") or []) if good else []:
         yield address["service"], Text(address["url"], "underline")
     if data.get("log"):
         yield "log", str(data["log"])
