@@ -57,8 +57,9 @@ def find_project(start: Path | None = None, explicit: Path | None = None) -> Pro
 
     `start` defaults to the current folder. Raises UsageError when there is none.
     """
-    named = explicit or Path(os.environ.get("LLMDEPLOY_PROJECT_DIR") or "")
-    if named != Path():
+    variable = os.environ.get("LLMDEPLOY_PROJECT_DIR")
+    named = explicit or (Path(variable) if variable else None)
+    if named is not None:
         if _is_project(named):
             return Project(named.resolve())
         whose = "--project" if explicit else "LLMDEPLOY_PROJECT_DIR"

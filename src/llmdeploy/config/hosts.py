@@ -46,7 +46,7 @@ class ParsedHost:
 
 @dataclass(frozen=True)
 class Parsed:
-    """An inventory as Ansible gives it, with what Ansible warned about as problems."""
+    """An inventory as Ansible gives it, with what is wrong with single variables."""
 
     hosts: tuple[ParsedHost, ...]
     groups: dict[str, tuple[str, ...]]

@@ -90,8 +90,8 @@ class Update(Model):
 class Build(Model):
     """A folder with a Dockerfile."""
 
-    context: str = Field(description="folder, relative to the project")
-    dockerfile: str = Field(default="Dockerfile", description="relative to the folder")
+    context: str = Field(min_length=1, description="folder, relative to the project")
+    dockerfile: str = Field(default="Dockerfile", min_length=1, description="relative to the folder")
     args: dict[str, str] = Field(default={}, description="build arguments")
 
 

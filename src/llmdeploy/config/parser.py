@@ -34,12 +34,12 @@ def parse(path: Path, file: str, catalogue: Path) -> Parsed:
 
     `catalogue` is read for host variables only when it has any. Raises ConfigError when Ansible cannot parse it.
     """
-    warnings: list[str] = []
-    with _quiet(warnings):
+    with _quiet():
         loader = DataLoader()
         data = _read(path, file, loader)
         variables = _Variables(loader, path.parent, catalogue)
-        hosts, problems = [], [Problem(file, 0, "", "", text) for text in warnings]
+        hosts: list[ParsedHost] = []
+        problems: list[Problem] = []
         for host in data.hosts.values():
             raw = variables.of(host, file)
             values, found = resolve(str(host.name), raw, loader, file, _magic(host, data, path))
@@ -105,7 +105,9 @@ def _reason(error: BaseException) -> str:
     """The innermost explanation, on one line."""
     texts = [str(getattr(link, "_original_message", "") or link) for link in _chain(error)]
     text = next((text for text in reversed(texts) if text.strip()), "cannot be parsed")
-    return _PASSWORD.sub(r"\1…", " ".join(text.split()))[:300]
+    if "unpack" in text:  # Ansible's own range parser, on `web[1:`
+        return "a range of hosts is not complete; write it as web[01:03]"
+    return _PASSWORD.sub(r"\1…", " ".join(text.split())[:300])
 
 
 def _groups(host: Any) -> tuple[str, ...]:
@@ -171,18 +173,13 @@ class _Variables:
 
 
 @contextmanager
-def _quiet(warnings: list[str]) -> Iterator[None]:
-    """Ansible's display silenced, its warnings put into `warnings`; hyphens in group names are fine."""
+def _quiet() -> Iterator[None]:
+    """Ansible's display silenced; hyphens in group names are fine, whatever an ansible.cfg says."""
     display = Display()
     before = constants.TRANSFORM_INVALID_GROUP_CHARS
     constants.TRANSFORM_INVALID_GROUP_CHARS = "ignore"
-    silenced = {
-        "warning": lambda msg, *_, **__: warnings.append(" ".join(str(msg).split())),
-        "error": lambda msg, *_, **__: warnings.append(" ".join(str(msg).split())),
-        "deprecated": lambda *_, **__: None,
-        "display": lambda *_, **__: None,
-    }
-    vars(display).update(silenced)
+    silenced = ("warning", "error", "deprecated", "display")
+    vars(display).update(dict.fromkeys(silenced, lambda *_, **__: None))
     try:
         yield
     finally:

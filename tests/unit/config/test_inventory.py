@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,12 @@ def test_ranges_children_and_group_variables(maker: Maker) -> None:
     assert set(inventory.groups) == {"all", "ungrouped", "web", "db", "one"}
 
 
+def test_a_group_and_a_host_of_one_name(maker: Maker, capfd: pytest.CaptureFixture[str]) -> None:
+    maker.inventory("[one]\none ansible_host=10.0.0.1\n")
+    assert [host.name for host in maker.load().inventory.in_group("one")] == ["one"]
+    assert tuple(capfd.readouterr()) == ("", "")
+
+
 def test_a_yaml_inventory(maker: Maker) -> None:
     yaml_inventory(
         maker,
@@ -187,6 +195,7 @@ PROBLEMS: list[tuple[str, str]] = [
     ),
     ("[one]\nh[1:99999999]\n", ":2: stands for 99999999 hosts; at most 2000 are read"),
     ("[one]\nh[1:99][1:99]\n", ":2: stands for 9801 hosts; at most 2000 are read"),
+    ("[one]\nh[1:\n", ":2: a range of hosts is not complete; write it as web[01:03]"),
     ("[one]\nh[1:9:0]\n", ":2: the step of a range must not be 0"),
     (
         "[one]\nh[01:1]\n",
@@ -284,6 +293,17 @@ def test_an_ansible_cfg_that_renames_groups_changes_nothing(maker: Maker, monkey
     monkeypatch.setattr("ansible.constants.TRANSFORM_INVALID_GROUP_CHARS", "always")
     maker.inventory("[one-two]\nh\n[one]\nh\n")
     assert "one-two" in maker.load().inventory.groups
+
+
+def test_a_broken_ansible_cfg(maker: Maker) -> None:
+    config = maker.write("ansible.cfg", "no section\n")
+    code = "from pathlib import Path; from llmdeploy.project import Project; from llmdeploy.config import load\n"
+    code += f"try: load(Project(Path({str(maker.project.root)!r})), 'dev')\n"
+    code += "except Exception as error: print(error.problems)"
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(config)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert "Ansible cannot start" in done.stdout
+    assert "look for a broken ansible.cfg" in done.stdout
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

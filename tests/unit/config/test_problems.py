@@ -351,6 +351,11 @@ def test_every_circle_is_shown_once(maker: Maker) -> None:
     ]
 
 
+def test_a_dependency_named_twice(maker: Maker) -> None:
+    maker.environment("services:\n  beta: {depends_on: [alpha, alpha]}\n")
+    assert maker.lines() == [f"{ENV}:2: services.beta.depends_on[1] = alpha: `alpha` is named twice"]
+
+
 def test_a_long_chain_is_no_circle(maker: Maker) -> None:
     count = 1500
     services = "".join(f"  s{i}: {{group: one, depends_on: [s{i - 1}]}}\n" for i in range(1, count))

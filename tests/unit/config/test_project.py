@@ -25,6 +25,12 @@ def test_the_nearest_folder_at_or_above(maker: Maker, monkeypatch: pytest.Monkey
     assert find_project().root == maker.project.root
 
 
+def test_a_dot_is_this_folder_and_none_above(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(maker.project.root / "environments")
+    with pytest.raises(UsageError, match="--project: no project in"):
+        find_project(explicit=Path())
+
+
 def test_named_projects_win(
     maker: Maker, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

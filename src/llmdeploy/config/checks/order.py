@@ -17,7 +17,9 @@ def check(draft: Draft) -> Iterator[Problem]:
         graph[name] = set()
         for index, other in enumerate(service.depends_on):
             path = ("services", name, "depends_on", index)
-            if other == name:
+            if other in service.depends_on[:index]:
+                yield draft.problem(*path, why=f"`{other}` is named twice")
+            elif other == name:
                 yield draft.problem(*path, why=f"`{name}` depends on itself")
             elif other == "edge":
                 yield draft.problem(*path, why="nothing depends on the edge; it follows the services")

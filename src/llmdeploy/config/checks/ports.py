@@ -34,7 +34,7 @@ def _owners(draft: Draft) -> Iterator[Problem]:
             path = ("services", name, "ports", index, "published" if explicit else "number")
             if port.edge in RESERVED:
                 yield draft.problem(*path, why=f"port {port.edge} belongs to {RESERVED[port.edge]}")
-            elif port.edge in owners:
+            elif port.edge in owners and owners[port.edge][0] != name:
                 other, place = owners[port.edge]
                 why = f"port {port.edge} is published by `{other}` already, in {draft.mark(place)}"
                 yield draft.problem(*path, why=why, hint="`published: NUMBER` lets the edge answer on another port")
