@@ -18,7 +18,9 @@ _HINTS = (
     ("crashed", "the program ends by itself: the log says why"),
     ("it ended with", "a service has to keep running: look at its command"),
     ("by somebody else", "find out who works on this cluster, then deploy again"),
-    ("check", "the service is healthy but cannot be reached this way: look at the edge and at the port"),
+    ("waiting for its health check", "it needs longer than its deadline to become healthy: see its log, or allow more"),
+    ("prepares the image", "its host is busy with the image or the network: look at Docker's own log there"),
+    (": check ", "the service is healthy but cannot be reached this way: look at the edge and at the port"),
 )
 
 
