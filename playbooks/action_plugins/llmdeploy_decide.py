@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
         variables = {f"llmdeploy_{key}": self._plain(task_vars, f"llmdeploy_{key}") for key in VARIABLES}
         variables["llmdeploy_images"] = [_with_id(image) for image in variables["llmdeploy_images"]]
         probes = {arch: _sha256(path) for arch, path in self._plain(task_vars, "llmdeploy_probe").items()}
-        facts = {name: host["llmdeploy_look"]["facts"] for name, host in hosts.items() if "llmdeploy_look" in host}
+        facts = {name: host["preflight_look"]["facts"] for name, host in hosts.items() if "preflight_look" in host}
         return host_todo.Site(facts, hosts, variables, probes)
 
     def _plain(self, task_vars: Mapping[str, Any], name: str) -> Any:

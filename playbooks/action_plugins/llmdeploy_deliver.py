@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         start, pins, host = time.monotonic(), self._task.args["pins"], task_vars["inventory_hostname"]
         images = [image for image in self._templar.template(task_vars["llmdeploy_images"]) if image["ref"] in pins]
-        missing = lacking(host, images, pins, task_vars["llmdeploy_look"]["facts"])
+        missing = lacking(host, images, pins, task_vars["preflight_look"]["facts"])
         by_source: dict[str, list[str]] = defaultdict(list)
         for ref in missing:
             by_source[self._task.args["sources"].get(ref, self._task.args["builder"]) if is_id(pins[ref]) else ""] += [

@@ -57,7 +57,7 @@ class Run:
         for line in self.lines:
             if line["state"] != "skipped":
                 rows.setdefault(f"{line['play']}: {line['task']}", []).append(line)
-        table = [f"{max(l['seconds'] for l in row):7.2f} s  {len(row):2}×  {name}" for name, row in rows.items()]
+        table = [f"{max(one['seconds'] for one in row):7.2f} s {len(row):3} x  {name}" for name, row in rows.items()]
         return "\n".join([*table, f"{self.seconds:7.2f} s  in all, exit {self.code}"])
 
 

@@ -224,7 +224,7 @@ def _owner(container: dict[str, Any]) -> dict[str, str]:
 
 
 def _docker(engine: Engine, wanted: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The state of Docker, and its running containers."""
+    """The state of Docker, and its containers, the ended ones too."""
     docker: dict[str, Any] = {
         "installed": any(shutil.which(name, path=_PATH) for name in ("dockerd", "docker")),
         "cli": bool(shutil.which("docker", path=_PATH)),
@@ -234,7 +234,7 @@ def _docker(engine: Engine, wanted: dict[str, Any]) -> tuple[dict[str, Any], lis
     }
     try:
         info = engine.call("GET", "/info")
-        containers = engine.call("GET", "/containers/json")
+        containers = engine.call("GET", "/containers/json?all=1")
         images = _images(engine, wanted.get("images") or [])
         swarm = _swarm(info.get("Swarm") or {})
         cluster = _cluster(engine, wanted.get("network", "")) if swarm["manager"] else None
@@ -352,7 +352,8 @@ def full_name(ref: str) -> str:
 def read(wanted: dict[str, Any]) -> dict[str, Any]:
     """Read this host. `wanted`: `ports`, `images` (references) and `network`, to be looked for."""
     docker, containers = _docker(Engine(), wanted)
-    edge = [one["Id"] for one in containers if (one.get("Labels") or {}).get(SERVICE_LABEL) == EDGE.name]
+    edges = [one for one in containers if (one.get("Labels") or {}).get(SERVICE_LABEL) == EDGE.name]
+    edge = [one["Id"] for one in edges if one.get("State") == "running"]
     try:
         state = json.loads(_read(STATE) or "{}")
     except ValueError:
@@ -375,7 +376,7 @@ def read(wanted: dict[str, Any]) -> dict[str, Any]:
         "docker": docker,
         "state": state,
         "probe": _sha256(PROBE),
-        "edge": {"sha256": _sha256(EDGE / "haproxy.cfg"), "containers": edge},
+        "edge": {"sha256": _sha256(EDGE / "haproxy.cfg"), "containers": edge, "restarting": len(edges) > len(edge)},
         "time": time.time(),
     }
 

@@ -129,10 +129,17 @@ def _clock(_: Facts, wanted: Mapping[str, Any]) -> Iterator[Problem]:
 def _ports(facts: Facts, wanted: Mapping[str, Any]) -> Iterator[Problem]:
     for port in sorted(int(one) for one in wanted.get("ports") or ()):
         owner = facts["ports"].get(str(port))
-        if owner is None or owner.get("service") == "edge":
+        if owner is None or owner.get("service") == "edge" or _of_dying_edge(facts, owner):
             continue
         hint = "stop it, or give the service another published port"
         yield _problem("port", "error", f"port {port} is in use by {_owner(owner)}", hint)
+
+
+def _of_dying_edge(facts: Facts, owner: Mapping[str, Any]) -> bool:
+    """Whether Docker holds the port for an edge container that came or went while the host was read."""
+    return (
+        owner.get("process") == "docker-proxy" and not owner.get("container") and bool(facts["edge"].get("restarting"))
+    )
 
 
 def _owner(owner: Mapping[str, Any]) -> str:

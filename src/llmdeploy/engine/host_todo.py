@@ -14,6 +14,7 @@ from . import host_checks, host_images
 from .host_checks import Facts, Problem
 
 GROUP_LABEL = "group."
+STACK_LABEL = "llmdeploy.stack"
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,19 @@ class Site:
 
     @property
     def base(self) -> str:
-        """The host whose cluster counts: the first wanted manager that is one, else any manager, else empty."""
-        order = [*self.managers, *(name for name in self.facts if name not in self.managers)]
-        return next((name for name in order if name in self.facts and self.swarm(name)["manager"]), "")
+        """The host whose cluster counts, empty where there is none yet.
+
+        That is the first wanted manager that is one; else a host that manages a cluster with this stack's network.
+        """
+        for host in (*self.managers, *self.facts):
+            if host in self.facts and self.swarm(host)["manager"] and (host in self.managers or self.is_ours(host)):
+                return host
+        return ""
+
+    def is_ours(self, host: str) -> bool:
+        """Whether the cluster that this host manages was set up for this stack."""
+        network = self.facts[host]["docker"]["cluster"]["network"] or {"labels": {}}
+        return bool(network["labels"].get(STACK_LABEL) == self.variables["llmdeploy_stack"])
 
     @property
     def nodes(self) -> dict[str, Mapping[str, Any]]:
@@ -55,7 +66,7 @@ class Site:
 def decide(site: Site) -> dict[str, Any]:
     """Problems, and what there is to do: an empty list or mapping means nothing."""
     prepare = [host for host in site.facts if _must_prepare(site, host)]
-    problems = [problem for host in site.facts for problem in _host_problems(site, host)]
+    problems = host_problems(site)
     problems += [problem for rule in (_swarm_problems, _network_problems, _image_problems) for problem in rule(site)]
     return {
         "problems": sorted(problems, key=lambda problem: problem["level"]),
@@ -66,6 +77,11 @@ def decide(site: Site) -> dict[str, Any]:
         "images": _images(site),
         "edge": _edge(site),
     }
+
+
+def host_problems(site: Site) -> list[Problem]:
+    """What stands in the way on each host by itself, whatever the others are."""
+    return [problem for host in site.facts for problem in _host_problems(site, host)]
 
 
 def summary(todo: Mapping[str, Any]) -> list[str]:
@@ -134,21 +150,16 @@ def _swarm_problems(site: Site) -> Iterator[Problem]:
 def _member_problems(site: Site, host: str) -> Iterator[Problem]:
     swarm = site.swarm(host)
     node = site.nodes.get(swarm["node"])
-    leave = f"on {host}: docker swarm leave --force"
     if swarm["state"] == "inactive" or host == site.base:
         return
     if swarm["state"] == "locked":
         yield _problem(host, "swarm", "error", "its Swarm is locked", f"on {host}: docker swarm unlock")
     elif swarm["state"] == "error":
         message = f"its membership in a Swarm is broken: {swarm['error']}"
-        yield _problem(host, "swarm", "error", message, f"{leave}, then deploy again")
-    elif node is None:
-        others = ", ".join(swarm["managers"]) or "unknown"
-        name = f"cluster {swarm['cluster']}, " if swarm["cluster"] else ""
-        ours = f"is not the one of {site.base}" if site.base else "is managed by none of these hosts"
-        message = f"it is in a foreign Swarm ({name}managers {others}), which {ours}"
-        hint = f"if it shall move here, {leave} (its services there end), then deploy again"
+        hint = f"on {host}: docker swarm leave --force, then deploy again"
         yield _problem(host, "swarm", "error", message, hint)
+    elif node is None:
+        yield _foreign(site, host, swarm)
     elif node["state"] != "ready":
         hint = "are 2377/tcp, 7946/tcp+udp and 4789/udp open between the hosts?"
         yield _problem(host, "swarm", "warning", f"the Swarm says that its node is {node['state']}", hint)
@@ -156,6 +167,17 @@ def _member_problems(site: Site, host: str) -> Iterator[Problem]:
         hint = f"docker node update --availability active {node['id']}"
         message = f"its node is set to {node['availability']}: nothing new is placed there"
         yield _problem(host, "swarm", "warning", message, hint)
+
+
+def _foreign(site: Site, host: str, swarm: Mapping[str, Any]) -> Problem:
+    known = f"cluster {swarm['cluster']}, " if swarm["cluster"] else ""
+    others = ", ".join(swarm["managers"]) or "unknown"
+    ours = f"is not the one of {site.base}" if site.base else f"{site.managers[0]} does not manage"
+    message = f"it is in a foreign Swarm ({known}managers {others}), which {ours}"
+    hint = f"if it shall leave that one: on {host}, docker swarm leave --force (its services there end); deploy again"
+    if swarm["manager"] and not site.base:
+        hint += f". If that one shall be used: make {host} a manager in the inventory (llmdeploy_manager=true)"
+    return _problem(host, "swarm", "error", message, hint)
 
 
 def advertised(site: Site, host: str) -> str:

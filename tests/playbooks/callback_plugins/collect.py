@@ -18,7 +18,7 @@ description: [Result lines for the tests]
 """
 
 
-class CallbackModule(CallbackBase):
+class CallbackModule(CallbackBase):  # type: ignore[misc]
     """One line per task and host."""
 
     CALLBACK_VERSION = 2.0
