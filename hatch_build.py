@@ -27,6 +27,11 @@ class ProbeBuildHook(BuildHookInterface[Any]):
 
     PLUGIN_NAME = "custom"
 
+    def dependencies(self) -> list[str]:
+        """The compiler is needed only when there is something to compile: it is a download of 100 MB."""
+        root = Path(self.root)
+        return [] if is_current(root / OUTPUT, hash_sources(root / "probe")) else ["ziglang>=0.13"]
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Build what is missing and add it to the wheel, although git ignores it."""
         build_probes(Path(self.root))

@@ -48,7 +48,7 @@ def action(app: typer.Typer, *, name: str | None = None, epilog: str = "") -> Ca
         own = _own_parameters(verb)
 
         @wraps(verb)
-        def command(ctx: typer.Context, /, **values: Any) -> None:
+        def command(ctx: typer.Context, **values: Any) -> None:
             common = {key: values.pop(key) for key in _COMMON}
             parent = ctx.parent.info_name if ctx.parent and ctx.parent.parent else ""
             session = Session(environment=parent or "", action=ctx.info_name or "", **common)

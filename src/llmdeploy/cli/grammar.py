@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from llmdeploy.errors import UsageError
 from llmdeploy.project import find_project
 
-ACTIONS = typer.Typer(add_completion=False, no_args_is_help=True)
+ACTIONS = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
 class ActionGroup(TyperGroup):

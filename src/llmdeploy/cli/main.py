@@ -39,7 +39,6 @@ app = typer.Typer(
     epilog=EXIT_CODES,
 )
 ACTIONS.info.cls = ActionGroup
-ACTIONS.info.rich_markup_mode = None
 
 
 def _version(wanted: bool) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,17 +39,33 @@ class Plan:
         return not self.data["changes"]
 
 
-def look(connection: Connection, rendered: RunDirectory, *, timeout: float = PATIENCE) -> tuple[host_todo.Site, list[dict[str, Any]]]:
+def look(
+    connection: Connection, rendered: RunDirectory, *, timeout: float = PATIENCE
+) -> tuple[host_todo.Site, list[dict[str, Any]]]:
     """Reads all hosts. Out: what is known, and a problem for each host that could not be read."""
     variables, hosts = rendered.variables, rendered.hosts
     images = [image["ref"] for image in variables["llmdeploy_images"]]
     network = variables["llmdeploy_network"]["name"]
-    wanted = {name: {"ports": own["llmdeploy_ports"], "images": images, "network": network} for name, own in hosts.items()}
+    wanted = {
+        name: {"ports": own["llmdeploy_ports"], "images": images, "network": network} for name, own in hosts.items()
+    }
     found = look_at(list(connection.accesses.values()), wanted, timeout=timeout)
     checksums = {arch: hashlib.sha256(path.read_bytes()).hexdigest() for arch, path in probes().items()}
     facts = {name: one for name, one in found.items() if not isinstance(one, LlmdeployError)}
     away = [_away(name, one) for name, one in found.items() if isinstance(one, LlmdeployError)]
     return host_todo.Site(facts, hosts, variables, checksums), away
+
+
+def examine(
+    connection: Connection, rendered: RunDirectory, *, timeout: float
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What `doctor` tells: a row for each host that answers, and all problems, also of those that do not."""
+    site, away = look(connection, rendered, timeout=timeout)
+    if not site.facts:
+        return [], away
+    complete = len(site.facts) == len(connection.accesses)
+    problems = host_todo.decide(site)["problems"] if complete else host_todo.host_problems(site)
+    return _hosts(connection, site, []), [*away, *problems]
 
 
 def make_plan(connection: Connection, rendered: RunDirectory, job: Mapping[str, Any]) -> Plan:
@@ -57,7 +74,7 @@ def make_plan(connection: Connection, rendered: RunDirectory, job: Mapping[str, 
     if away:
         raise _unreachable(away)
     todo = host_todo.decide(site)
-    with live.manager(connection.managers) as docker:
+    with _cluster_of(connection, site) as docker:
         settle_registry_images(docker, site, todo["images"])
         made = todo["images"]["pins"]
         pins = {entry["image"]: made.get(entry["image"], NOT_MADE) for entry in job["services"].values()}
@@ -78,6 +95,16 @@ def make_plan(connection: Connection, rendered: RunDirectory, job: Mapping[str, 
         "changes": bool(steps) or any(row["action"] != "unchanged" for row in services),
     }
     return Plan(data, todo, comparison, pins)
+
+
+@contextmanager
+def _cluster_of(connection: Connection, site: host_todo.Site) -> Iterator[Docker | None]:
+    """Docker on the host that has the cluster, None where there is none yet."""
+    if not site.base:
+        yield None
+        return
+    with live.manager([connection.accesses[site.base], *connection.managers]) as docker:
+        yield docker
 
 
 def _compare(docker: Docker | None, job: Mapping[str, Any], pins: dict[str, str]) -> Comparison | RefusedError | None:
@@ -110,7 +137,10 @@ def settle_registry_images(docker: Docker | None, site: host_todo.Site, images: 
 
 def _services(job: Mapping[str, Any], comparison: Comparison | None) -> list[dict[str, Any]]:
     if comparison is None:
-        rows = [{"name": name, "wave": one["wave"], "action": "create", "changes": []} for name, one in job["services"].items()]
+        rows = [
+            {"name": name, "wave": one["wave"], "action": "create", "changes": []}
+            for name, one in job["services"].items()
+        ]
     else:
         rows = [
             {"name": unit.name, "wave": unit.wave, "action": unit.action, "changes": unit.changes if unit.live else []}

@@ -41,23 +41,26 @@ def verify(session: Session) -> Outcome:
 def plan(session: Session) -> Outcome:
     """Show what a deploy would change on hosts and services. Changes nothing; exit code 10 when there is something."""
     from llmdeploy.cli.connection import connect
+    from llmdeploy.cli.making import make_job, rendered
     from llmdeploy.cli.planning import make_plan
 
     with connect(session, session.load()) as connection:
-        data = make_plan(connection)
+        job = make_job(connection, action="deploy")
+        data = make_plan(connection, rendered(connection, job), job).data
     return Outcome("plan", data, Exit.CHANGES if data["changes"] else Exit.DONE)
 
 
 def doctor(session: Session, limit_time: LimitTime = None) -> Outcome:
     """Check every host as a deploy would: system, disk, memory, ports, clock, kernel, Docker. Changes nothing."""
     from llmdeploy.cli.connection import connect
-    from llmdeploy.cli.planning import look
+    from llmdeploy.cli.making import make_job, rendered
+    from llmdeploy.cli.planning import PATIENCE, examine
     from llmdeploy.config.units import parse_duration
 
     env = session.load()
     with connect(session, env) as connection:
-        hosts = look(connection, timeout=parse_duration(limit_time) if limit_time else 20.0)
-    problems = [problem for host in hosts for problem in host["problems"]]
+        files = rendered(connection, make_job(connection, action="doctor"))
+        hosts, problems = examine(connection, files, timeout=parse_duration(limit_time) if limit_time else PATIENCE)
     errors = [problem for problem in problems if problem["level"] == "error"]
     unreachable = any(problem["check"] == "reachable" for problem in errors)
     code = Exit.UNREACHABLE if unreachable else Exit.FAILED if errors else Exit.DONE

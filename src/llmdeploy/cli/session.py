@@ -13,6 +13,7 @@ from llmdeploy.project import Project, find_project
 
 if TYPE_CHECKING:
     from llmdeploy.config import Environment
+    from llmdeploy.view import ViewMode
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,13 @@ class Session:
         from getpass import getpass
 
         return getpass("sudo password on the hosts: ")
+
+    @property
+    def view_mode(self) -> ViewMode:
+        """How a run is to be shown."""
+        from llmdeploy.view import ViewMode
+
+        return ViewMode(json=self.json, plain=self.plain, quiet=self.quiet, verbose=self.verbose, command=self.command)
 
     @property
     def command(self) -> str:

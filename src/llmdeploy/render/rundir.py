@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmdeploy import engine
 from llmdeploy.config import Environment
 from llmdeploy.render.edge import edge_config
 from llmdeploy.render.images import image_sources, service_images, write_contexts
@@ -30,6 +31,11 @@ class RunDirectory:
     def control(self) -> Path:
         """Folder of the shared ssh connections; short, because a socket's path is limited to about 100 characters."""
         return self.path / "cm"
+
+    @property
+    def module_utils(self) -> Path:
+        """Folder with nothing but the engine: beside our other rooms, `errors` would hide Ansible's own."""
+        return self.path / "module_utils"
 
 
 @contextmanager
@@ -52,6 +58,8 @@ def render(
     write_contexts(env, sources, path)
     (path / "haproxy.cfg").write_text(edge_config(env.settings), encoding="utf-8")
     _write(path / "job.json", job)
+    (path / "module_utils").mkdir()
+    (path / "module_utils" / "engine").symlink_to(Path(engine.__file__).parent)
     hosts = inventory(env, reach, fingerprint(env))
     _write(path / "inventory" / "hosts.json", hosts)
     values = variables(env, path, sources, service_images(env), full=full)

@@ -42,7 +42,7 @@ def inventory(env: Environment, reach: Mapping[str, Reach], fingerprint: str) ->
     hosts = {
         host.name: _host(env, host, reach[host.name], fingerprint, host.name in edges) for host in env.inventory.hosts
     }
-    children = {
+    children: dict[str, Any] = {
         group: {"hosts": {name: {} for name in names}}
         for group, names in env.inventory.groups.items()
         if group not in ("all", "ungrouped")

@@ -1,0 +1,158 @@
+"""Verbs that change the stack, or follow what changes it: deploy, attach."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from llmdeploy.cli.action import LimitTime, Yes
+from llmdeploy.cli.session import Outcome, Session
+from llmdeploy.errors import Exit, LlmdeployError, UnhealthyError, UsageError
+
+if TYPE_CHECKING:
+    from llmdeploy.cli.connection import Connection
+    from llmdeploy.cli.planning import Plan
+    from llmdeploy.config import Environment
+    from llmdeploy.release.job import Job
+    from llmdeploy.render.rundir import RunDirectory
+
+OnInterrupt = Annotated[
+    Literal["abort", "detach"],
+    typer.Option("--on-interrupt", help="What SIGTERM, or Ctrl-C without a terminal, does to a release under way."),
+]
+
+
+def deploy(
+    session: Session,
+    yes: Yes = False,
+    full: Annotated[bool, typer.Option("--full", help="Prepare every host again, skip nothing.")] = False,
+    message: Annotated[str, typer.Option("--message", "-m", help="Why; kept in the history.")] = "",
+    limit_time: LimitTime = None,
+    on_interrupt: OnInterrupt = "abort",
+) -> Outcome:
+    """Bring hosts and services to the configured state: prepare hosts, deliver images, start services in order, verify.
+
+    Nothing to change is found out in a second or two, and nothing is touched then.
+    """
+    from llmdeploy.cli.connection import connect
+    from llmdeploy.cli.making import make_job, rendered
+    from llmdeploy.cli.planning import make_plan
+
+    env = session.load()
+    must_ask = env.confirm and not yes
+    if must_ask and not (sys.stdin.isatty() and not session.json):
+        raise UsageError(
+            f"{env.name} asks before every change, and there is no terminal to ask on",
+            hint=f"llmdeploy {env.name} deploy --yes",
+        )
+    with connect(session, env) as connection:
+        job = make_job(connection, action="deploy", message=message, limit_time=limit_time)
+        files = rendered(connection, job, full=full)
+        plan = make_plan(connection, files, job)
+        _refuse(plan)
+        if plan.nothing and not full:
+            return _unchanged(connection, plan)
+        if must_ask:
+            _confirm(session, env, plan)
+        return _run(session, connection, files, job, on_interrupt)
+
+
+def attach(session: Session) -> Outcome:
+    """Follow the release under way, from anywhere; the last one's end when there is none."""
+    from llmdeploy.cli.connection import connect
+    from llmdeploy.cluster.jobs import follow, newest
+    from llmdeploy.events import ReleaseEnded, parse_progress
+    from llmdeploy.view import make_view
+
+    env = session.load()
+    end: ReleaseEnded | None = None
+    with connect(session, env) as connection:
+        running = newest(connection.managers)
+        if running is None:
+            raise LlmdeployError(f"there has been no release in {env.name} yet", hint=f"llmdeploy {env.name} deploy")
+        with make_view(session.view_mode, environment=env.name, action=running.job["action"]) as view:
+            for line in follow(running, f"attach-{time.time_ns()}"):
+                event = parse_progress(line)
+                if event is not None:
+                    view.on_event(event)
+                end = event if isinstance(event, ReleaseEnded) else end
+    if end is None:
+        raise LlmdeployError("the release's progress ended without a verdict", hint=f"llmdeploy {env.name} status")
+    data = {"environment": env.name, "job": running.job, "release": end.to_json(), "under_way": running.alive}
+    code = Exit(end.exit)
+    return Outcome("attach", data, code, [] if code == Exit.DONE else [{"message": end.summary, "hint": ""}])
+
+
+def _refuse(plan: Plan) -> None:
+    errors = [problem for problem in plan.data["problems"] if problem["level"] == "error"]
+    if errors:
+        lines = [f"{one['host']}: {one['message']}" + (f" → {one['hint']}" if one["hint"] else "") for one in errors]
+        count = f"{len(errors)} problem{'s' if len(errors) > 1 else ''}"
+        raise LlmdeployError(
+            f"{count} in the way; nothing was changed:\n" + "\n".join(lines), details={"problems": errors}
+        )
+
+
+def _confirm(session: Session, env: Environment, plan: Plan) -> None:
+    from llmdeploy.view import show_outcome
+
+    show_outcome(session.command, "plan", plan.data, exit_code=Exit.CHANGES, errors=[], json=False)
+    if not typer.confirm(f"Change {env.name} so?", default=False):
+        raise UsageError("not confirmed; nothing was changed")
+
+
+def _unchanged(connection: Connection, plan: Plan) -> Outcome:
+    """Nothing differs: only ask whether it works, as after any deploy."""
+    from llmdeploy.cluster.verify import verify
+    from llmdeploy.release.job import all_checks
+
+    env = connection.env
+    results = verify(connection.edge_access, all_checks(env.settings, "127.0.0.1"))
+    failed = [result for result in results if not result["ok"]]
+    if failed:
+        lines = "\n".join(f"{one['name']}: {one['detail']}" for one in failed)
+        raise UnhealthyError(
+            f"nothing to change, but {len(failed)} of {len(results)} checks fail:\n{lines}",
+            hint=f"llmdeploy {env.name} status",
+            details={"checks": results},
+        )
+    data = {"environment": env.name, "verdict": "unchanged", "services": plan.data["services"], "checks": results}
+    return Outcome("deploy", data)
+
+
+def _run(session: Session, connection: Connection, files: RunDirectory, job: Job, on_interrupt: str) -> Outcome:
+    """Drives site.yml and shows it; the outcome's exit code is the engine's verdict."""
+    from llmdeploy.cli.running import run_site
+
+    outcome = run_site(session, connection, files, job, on_interrupt)
+    env, data = connection.env, outcome.to_json()
+    data |= {"environment": env.name, "verdict": outcome.end.verdict if outcome.end else outcome.status}
+    data["addresses"] = _addresses(connection)
+    errors: list[dict[str, Any]] = []
+    if outcome.exit_hint != Exit.DONE:
+        errors = [{"message": outcome.message, "hint": _next_step(env.name, outcome.exit_hint)}]
+    return Outcome("deploy", data, outcome.exit_hint, errors)
+
+
+def _next_step(env: str, code: Exit) -> str:
+    steps = {
+        Exit.UNHEALTHY: f"llmdeploy {env} status shows what runs; correct the cause and deploy again",
+        Exit.LOCKED: f"llmdeploy {env} attach shows the other run",
+        Exit.INTERRUPTED: f"llmdeploy {env} attach, or llmdeploy {env} deploy to go on",
+        Exit.UNREACHABLE: f"llmdeploy {env} doctor checks every host",
+    }
+    return steps.get(code, "")
+
+
+def _addresses(connection: Connection) -> list[dict[str, str]]:
+    """Where to look: every port for people, and every HTTP port, at the first edge host."""
+    host = connection.edge_access.address
+    return [
+        {"service": name, "url": f"http://{host}:{port.edge}"}
+        for name, service in connection.env.settings.services.items()
+        for port in service.ports
+        if port.edge and port.protocol in ("web", "http")
+    ]

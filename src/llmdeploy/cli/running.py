@@ -1,0 +1,80 @@
+"""One run of site.yml with its view, its log and its interruptions."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+from llmdeploy.cli.connection import Connection
+from llmdeploy.cli.session import Session
+from llmdeploy.cluster.jobs import Running, request_stop
+from llmdeploy.project import resources
+from llmdeploy.release.job import Job
+from llmdeploy.render.rundir import RunDirectory
+from llmdeploy.run.environment import child_environment
+from llmdeploy.run.interrupt import Choice, Policy
+from llmdeploy.run.log import RunLog
+from llmdeploy.run.outcome import RunOutcome
+from llmdeploy.run.start import start
+from llmdeploy.view import make_view
+
+PREPARATION = 900.0  # seconds that preparing hosts and delivering images may take before the release's own deadline
+
+
+def run_site(session: Session, connection: Connection, files: RunDirectory, job: Job, on_interrupt: str) -> RunOutcome:
+    """Drives site.yml to its end; events go to the view and the log."""
+    env = connection.env
+    playbooks = resources() / "playbooks"
+    log = RunLog(log_folder() / env.name, f"{job['id']}-{job['action']}")
+    manager = connection.managers[0]
+    with log, make_view(session.view_mode, environment=env.name, action=str(job["action"]), log=log.stream) as view:
+        return start(
+            files.path,
+            playbooks / "site.yml",
+            inventory=files.inventory,
+            env=child_environment(
+                os.environ,
+                hosts=len(env.inventory.hosts),
+                library=[playbooks / "library"],
+                module_utils=[files.module_utils],
+                roles=[playbooks / "roles"],
+                become_password_file=_password_file(session, files.path),
+            ),
+            on_event=view.on_event,
+            deadline=PREPARATION + float(job["deadline"]),
+            policy=Policy(ask=_ask(view) if sys.stdin.isatty() else None, on_interrupt=cast("Any", on_interrupt)),
+            request_stop=lambda: request_stop(Running(manager, {"id": job["id"], "alive": True})),
+            targets={name: access.tried for name, access in connection.accesses.items()},
+            log=log,
+        )
+
+
+def log_folder() -> Path:
+    """Where logs of runs are kept: `$XDG_STATE_HOME/llmdeploy/logs`, by default under ~/.local/state."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "llmdeploy" / "logs"
+
+
+def _password_file(session: Session, folder: Path) -> Path | None:
+    if session.become_password is None:
+        return None
+    path = folder / "become"
+    path.touch(mode=0o600)
+    path.write_text(session.become_password, encoding="utf-8")
+    return path
+
+
+def _ask(view: Any) -> Any:
+    def ask() -> Choice:
+        with view.paused():
+            sys.stderr.write(
+                "\nA release is under way, on the manager. Let it finish there, or stop after what has been started?\n"
+                "[d]etach or [s]top (Ctrl-C again: stop): "
+            )
+            sys.stderr.flush()
+            answer = sys.stdin.readline().strip().lower()
+        return "stop" if answer.startswith("s") else "detach"
+
+    return ask
