@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from llmdeploy.engine import host_todo
 
-VARIABLES = ("managers", "builder", "images", "edge", "network", "docker", "requirements", "full")
+VARIABLES = ("stack", "managers", "builder", "images", "edge", "network", "docker", "requirements", "full")
 
 
 class ActionModule(ActionBase):
