@@ -83,7 +83,11 @@ class Update(Model):
         default="start-first", description="stop-first for a service that must not run twice"
     )
     delay: Seconds = Field(default=0.0, description="between two replicas")
-    stability: Seconds = Field(default=2.0, description="how long all replicas must stay healthy to count as done")
+    stability: Seconds = Field(
+        default=1.0,
+        description="how long all replicas must stay healthy before what depends on them is started; "
+        "they are watched until the release has ended",
+    )
     deadline: Seconds = Field(default=120.0, description="from start to done; longer is a failure")
 
 

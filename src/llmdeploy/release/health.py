@@ -13,6 +13,7 @@ PROBE_ON_HOST = "/opt/llmdeploy/bin"
 PROBE_FOLDER = "/llmdeploy"
 PROBE = f"{PROBE_FOLDER}/probe"
 NANO = 1_000_000_000
+START_INTERVAL = 1.0  # seconds between checks until the first one succeeds
 _BY_PROTOCOL = {"http": "http", "web": "http", "grpc": "grpc", "tcp": "tcp"}
 
 Check = dict[str, Any]
@@ -49,6 +50,8 @@ def docker_healthcheck(service: Service) -> dict[str, Any] | None:
         "Timeout": int((health.timeout + 1) * NANO),  # the probe ends itself first, with a reason
         "Retries": health.retries,
         "StartPeriod": int(health.start_period * NANO),
+        # Docker 25 and later; the engine leaves it out for older ones.
+        "StartInterval": int(min(health.interval, START_INTERVAL) * NANO),
     }
 
 
