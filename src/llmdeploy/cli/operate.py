@@ -81,7 +81,8 @@ def attach(session: Session) -> Outcome:
                 end = event if isinstance(event, ReleaseEnded) else end
     if end is None:
         raise LlmdeployError("the release's progress ended without a verdict", hint=f"llmdeploy {env.name} status")
-    data = {"environment": env.name, "job": running.job, "release": end.to_json(), "under_way": running.alive}
+    data = {"environment": env.name, "job": running.job, "verdict": end.verdict, "release": end.to_json()}
+    data["under_way"] = running.alive
     code = Exit(end.exit)
     return Outcome("attach", data, code, [] if code == Exit.DONE else [{"message": end.summary, "hint": ""}])
 

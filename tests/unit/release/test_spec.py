@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from llmdeploy.release.health import docker_healthcheck, health_kind, health_port, port_checks
+from llmdeploy.release.health import NANO, docker_healthcheck, health_kind, health_port, port_checks
 from llmdeploy.release.job import By, build_job
-from llmdeploy.release.spec import NANO, edge_spec, published_ports, service_spec
+from llmdeploy.release.spec import edge_spec, published_ports, service_spec
 from tests.unit.catalogue import settings
 
 GRPC = {"number": 50055, "protocol": "grpc", "published": True}
