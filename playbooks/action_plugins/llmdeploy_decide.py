@@ -17,9 +17,9 @@ VARIABLES = ("stack", "managers", "builder", "images", "edge", "network", "docke
 
 
 class ActionModule(ActionBase):
-    """Result: `problems` of all hosts, and the fact `llmdeploy_todo`. Fails when one of the problems is an error.
+    """Result: `problems` of all hosts, and the fact `llmdeploy_decided`. Fails when one of the problems is an error.
 
-    To be used with `run_once: true`.
+    Used once for all hosts, with its fact kept by the first of them (playbooks/group_vars/all.yml).
     """
 
     _VALID_ARGS: frozenset[str] = frozenset()
@@ -29,13 +29,13 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         todo = host_todo.decide(self._site(task_vars or {}))
         problems = todo.pop("problems")
-        result = {"changed": False, "problems": problems, "ansible_facts": {"llmdeploy_todo": todo}}
+        result = {"changed": False, "problems": problems, "ansible_facts": {"llmdeploy_decided": todo}}
         if any(problem["level"] == "error" for problem in problems):
             result.update(failed=True, msg=_text(problems))
         return result
 
     def _site(self, task_vars: Mapping[str, Any]) -> host_todo.Site:
-        hosts = {name: task_vars["hostvars"][name] for name in task_vars["ansible_play_hosts_all"]}
+        hosts = {name: task_vars["hostvars"][name] for name in task_vars["groups"]["all"]}
         variables = {f"llmdeploy_{key}": self._plain(task_vars, f"llmdeploy_{key}") for key in VARIABLES}
         variables["llmdeploy_images"] = [_with_id(image) for image in variables["llmdeploy_images"]]
         probes = {arch: _sha256(path) for arch, path in self._plain(task_vars, "llmdeploy_probe").items()}

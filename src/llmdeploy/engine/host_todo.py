@@ -68,14 +68,24 @@ def decide(site: Site) -> dict[str, Any]:
     prepare = [host for host in site.facts if _must_prepare(site, host)]
     problems = host_problems(site)
     problems += [problem for rule in (_swarm_problems, _network_problems, _image_problems) for problem in rule(site)]
+    manager = site.base or site.managers[0]
+    cluster, images, edge = _cluster(site), _images(site), _edge(site)
+    builder = [site.variables["llmdeploy_builder"]] if images["make"] else []
     return {
         "problems": sorted(problems, key=lambda problem: problem["level"]),
-        "manager": site.base or site.managers[0],
+        "manager": manager,
         "prepare": prepare,
         "unknown": [host for host in site.facts if not site.facts[host]["docker"]["running"]],
-        "cluster": _cluster(site),
-        "images": _images(site),
-        "edge": _edge(site),
+        "cluster": cluster,
+        "images": images,
+        "edge": edge,
+        "plays": {  # the hosts that take part in each play of site.yml
+            "prepare": prepare,
+            "cluster": [manager, *cluster["join"]] if cluster["busy"] else [],
+            "images": list(dict.fromkeys([*builder, *images["deliver"]])),
+            "edge": edge,
+            "release": [manager],
+        },
     }
 
 
@@ -278,11 +288,10 @@ def _cluster(site: Site) -> dict[str, Any]:
         "label": [*labels, *join],
         "network": found is None,
     }
-    busy = site.full or any(todo.values())
     first = site.base or site.managers[0]
     return {
         **todo,
-        "hosts": [first, *join] if busy else [],
+        "busy": site.full or any(todo.values()),
         "nodes": {host: node["id"] for host, node in members.items()},
         "addresses": {host: advertised(site, host) or "127.0.0.1" for host in (first, *join)},
     }
