@@ -78,6 +78,7 @@ version:
 
 SETTINGS = Path("/etc/docker/daemon.json")
 LOG = Path("/var/log/docker.log")
+PID = Path("/var/run/docker.pid")
 NO_STARTS = Path("/usr/sbin/policy-rc.d")
 SYSTEMD = Path("/run/systemd/system")
 ROTATING = ("json-file", "local")
@@ -203,6 +204,8 @@ class Docker:
 
     def start(self) -> str:
         """Start Docker the way this host starts things."""
+        if process():
+            return self.wait(FALLBACK_WAIT) or self.hung()
         if SYSTEMD.is_dir():
             self.started = "systemctl"
             self.command(["systemctl", "enable", "docker"], check=False)
@@ -210,11 +213,11 @@ class Docker:
             return self.wait(START_WAIT) or self.not_started(["journalctl", "-u", "docker", "-n", "15", "--no-pager"])
         self.started = "service"
         if self.command(["service", "docker", "start"], check=False).returncode == 0:
-            version = self.wait(FALLBACK_WAIT)
+            version = self.wait(FALLBACK_WAIT) or (self.wait(START_WAIT) if process() else "")
             if version:
                 return version
         self.started = "dockerd"  # an init script raises limits, which not every host allows
-        Path("/var/run/docker.pid").unlink(missing_ok=True)
+        PID.unlink(missing_ok=True)
         with LOG.open("ab") as log:
             subprocess.Popen(
                 ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
@@ -254,9 +257,14 @@ class Docker:
             time.sleep(0.2)
         return ""
 
+    def hung(self) -> NoReturn:
+        """Say that Docker runs and does not answer; killing it is not ours to decide."""
+        restart = "systemctl restart docker" if SYSTEMD.is_dir() else "stop that process and start Docker again"
+        self.fail(f"Docker runs (process {process()}) but does not answer", f"on this host: {restart}")
+
     def not_started(self, log: list[str]) -> NoReturn:
         """Say that Docker does not come up, with the end of its log."""
-        said = last_lines(self.command(log, check=False).stdout, 15)
+        said = last_lines(self.command(log, check=False).stdout, 8)
         self.fail(f"Docker was started ({self.started}) but does not answer; its log ends with:\n{said}", " ".join(log))
 
     # --- tools
@@ -286,6 +294,15 @@ class Docker:
         raise SystemExit(1)  # fail_json does not return
 
 
+def process() -> int:
+    """The number of the Docker process that runs, 0 if there is none."""
+    try:
+        pid = int(PID.read_text())
+        return pid if Path(f"/proc/{pid}/comm").read_text().strip() == "dockerd" else 0
+    except (OSError, ValueError):
+        return 0
+
+
 def make_folders() -> bool:
     """Make what is missing; whether anything was."""
     missing = [Path(path) for path in FOLDERS if not Path(path).is_dir()]
@@ -295,8 +312,8 @@ def make_folders() -> bool:
 
 
 def last_lines(text: str, count: int) -> str:
-    """The last lines that are not empty."""
-    return "\n".join([line for line in text.splitlines() if line.strip()][-count:])
+    """The last lines that are not empty, none of them too long to read."""
+    return "\n".join([line[:200] for line in text.splitlines() if line.strip()][-count:])
 
 
 def main() -> None:

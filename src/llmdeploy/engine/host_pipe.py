@@ -58,7 +58,7 @@ class Process:
             place.command(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         self._ready = threading.Event()
-        self._refused = False
+        self._answered = False
         self._reader = threading.Thread(target=self._read_errors, daemon=True)
         self._reader.start()
         if not (place.become and place.password):
@@ -92,9 +92,11 @@ class Process:
         self._ready.set()
 
     def _answer(self) -> None:
-        if self._refused:  # asked a second time: the password was wrong
+        if self._answered:  # asked a second time
+            self.said.append("sudo refused the password")
             self.kill()
-        self._refused = True
+            return
+        self._answered = True
         if self._popen.stdin is not None:
             self._popen.stdin.write(f"{self.place.password}\n".encode())
             self._popen.stdin.flush()
