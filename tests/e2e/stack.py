@@ -365,14 +365,19 @@ def chat(
     return request(host, port, "/v1/chat/completions", method="POST", headers=headers, body=body)
 
 
-def grpc_health(host: str, port: int, service: str = "", *, timeout: float = 30.0) -> tuple[bytes, str]:
-    """grpc.health.v1.Health/Check: the raw answer (SERVING when all is well) and which replica gave it."""
+def grpc_call(host: str, port: int, method: str, message: bytes = b"{}", *, timeout: float = 30.0) -> tuple[bytes, str]:
+    """One unary call on a connection of its own: the raw answer, and which replica gave it (if it says so)."""
+    with grpc.insecure_channel(f"{host}:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
+        call = channel.unary_unary(method)
+        answer, done = call.with_call(message, timeout=timeout, wait_for_ready=True)
+        return bytes(answer), str(dict(done.initial_metadata()).get("x-served-by", ""))
+
+
+def grpc_health(host: str, port: int, service: str = "") -> bytes:
+    """grpc.health.v1.Health/Check: SERVING when all is well."""
     name = service.encode()
     asked = b"\x0a" + bytes([len(name)]) + name if name else b""
-    with grpc.insecure_channel(f"{host}:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
-        call = channel.unary_unary("/grpc.health.v1.Health/Check", lambda data: data, lambda data: data)
-        answer, done = call.with_call(asked, timeout=timeout, wait_for_ready=True)
-        return bytes(answer), str(dict(done.initial_metadata()).get("x-served-by", ""))
+    return grpc_call(host, port, "/grpc.health.v1.Health/Check", asked)[0]
 
 
 def websocket_text(host: str, port: int, path: str, *, timeout: float = 30.0) -> str:
