@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -29,11 +29,15 @@ def environments(session: Session) -> Outcome:
     return Outcome("environments", {"project": str(project.root), "environments": rows})
 
 
-def schema(session: Session) -> Outcome:
+def schema(
+    session: Session,
+    which: Annotated[Literal["catalogue", "environment"] | None, typer.Argument(help="Only this one.")] = None,
+) -> Outcome:
     """Print the JSON Schema of the catalogue and of an environment's file, for editors."""
     from llmdeploy.config import schema as make
 
-    return Outcome("schema", make())
+    schemas = make()
+    return Outcome("schema", schemas[which] if which else schemas)
 
 
 def validate(session: Session) -> Outcome:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +17,26 @@ from llmdeploy.errors import UsageError
 from llmdeploy.project import find_project
 
 ACTIONS = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+COMMON_FLAGS = ("--json", "--plain", "--quiet", "--verbose", "--ask-become-pass", "-q", "-v", "-vv", "-vvv")
+COMMON_VALUES = ("--project", "--set")
 
 
 class ActionGroup(TyperGroup):
     """The actions of an environment."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As usual, but an option where the action belongs is told so."""
+        if args and args[0].startswith("-") and not {*args} & {*ctx.help_option_names} and not ctx.resilient_parsing:
+            raise UsageError(
+                f"the action comes before its options: llmdeploy {ctx.info_name} ACTION {args[0]}",
+                hint=f"actions: {', '.join(self.list_commands(ctx))}",
+            )
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """As usual, but an unknown action gives the nearest names."""
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            raise typer.BadParameter(unknown("action", args[0], self.list_commands(ctx)))
+        if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
+            raise unknown("action", args[0], self.list_commands(ctx))
         return super().resolve_command(ctx, args)
 
 
@@ -30,7 +44,7 @@ class Grammar(TyperGroup):
     """The top level: commands without an environment, and every environment of the project."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Commands and environments, for help and completion."""
+        """Commands and environments, for completion."""
         return [*super().list_commands(ctx), *known_environments()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -39,24 +53,53 @@ class Grammar(TyperGroup):
         if command is not None:
             return command
         environments = known_environments()
-        if environments and cmd_name not in environments:
-            names = [*environments, *super().list_commands(ctx)]
-            raise typer.BadParameter(unknown("environment or command", cmd_name, names))
+        if environments and cmd_name not in environments and not ctx.resilient_parsing:
+            raise unknown("environment or command", cmd_name, [*environments, *super().list_commands(ctx)])
         group = typer.main.get_command(ACTIONS)
         group.help = f"Actions of the environment {cmd_name}."
         group.short_help = "an environment"
         return group
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 (the parser's signature)
+        """For help: the commands, what every environment can do, and which environments there are."""
+        actions: Any = typer.main.get_command(ACTIONS)
+        for title, commands in (
+            ("Actions (llmdeploy ENV ACTION)", actions.commands),
+            ("Commands without an environment", self.commands),
+        ):
+            room = formatter.width - 6 - max(map(len, commands))
+            with formatter.section(title):
+                formatter.write_dl([(name, command.get_short_help_str(room)) for name, command in commands.items()])
+        with formatter.section("Environments of this project"):
+            names = known_environments()
+            formatter.write_text(", ".join(names) if names else "none: there is no project here (llmdeploy init)")
 
-def unknown(kind: str, name: str, known: list[str]) -> str:
-    """The message for a name that does not exist: the nearest ones, or all."""
+
+def unknown(kind: str, name: str, known: list[str]) -> UsageError:
+    """The error for a name that does not exist: the nearest ones, or all."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    if near:
-        return f"there is no {kind} {name!r}; did you mean {' or '.join(near)}?"
-    return f"there is no {kind} {name!r}; there are: {', '.join(known)}"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}"
+    return UsageError(f"there is no {kind} {name!r}", hint=hint)
 
 
-def project_option(argv: list[str]) -> Path | None:
+def action_first(argv: Sequence[str]) -> list[str]:
+    """The command line with the common options that stand before the action moved behind it."""
+    words: list[str] = []
+    early: list[str] = []
+    rest = list(argv)
+    while rest and len(words) < 2:
+        word = rest.pop(0)
+        if word in COMMON_VALUES:
+            early += [word, *rest[:1]]
+            del rest[:1]
+        elif word in COMMON_FLAGS or word.startswith(tuple(f"{name}=" for name in COMMON_VALUES)):
+            early.append(word)
+        else:
+            words.append(word)
+    return [*words, *early, *rest]
+
+
+def project_option(argv: Sequence[str]) -> Path | None:
     """The value of `--project` wherever it stands on the command line: environments are looked up before parsing."""
     for index, word in enumerate(argv):
         if word == "--project" and index + 1 < len(argv):
@@ -69,6 +112,17 @@ def project_option(argv: list[str]) -> Path | None:
 def known_environments() -> list[str]:
     """Environments of the project we are in; none when there is no project."""
     try:
-        return find_project(None, project_option(sys.argv)).environments()
+        return find_project(None, project_option(_typed())).environments()
     except UsageError:
         return []
+
+
+def _typed() -> Sequence[str]:
+    """What has been typed; while a shell completes, it hands that over in a variable of its own."""
+    completing = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS")
+    if completing is None or "_LLMDEPLOY_COMPLETE" not in os.environ:
+        return sys.argv
+    try:
+        return shlex.split(completing)
+    except ValueError:  # an open quote
+        return completing.split()

@@ -10,7 +10,7 @@ import typer
 
 from llmdeploy.cli.action import LimitTime, Yes
 from llmdeploy.cli.session import Outcome, Session
-from llmdeploy.errors import Exit, LlmdeployError, UnhealthyError, UsageError
+from llmdeploy.errors import Exit, InterruptedRunError, LlmdeployError, UnhealthyError, UsageError
 
 if TYPE_CHECKING:
     from llmdeploy.cli.connection import Connection
@@ -81,7 +81,12 @@ def attach(session: Session) -> Outcome:
                 end = event if isinstance(event, ReleaseEnded) else end
     if end is None:
         raise LlmdeployError("the release's progress ended without a verdict", hint=f"llmdeploy {env.name} status")
-    data = {"environment": env.name, "job": running.job, "verdict": end.verdict, "release": end.to_json()}
+    data: dict[str, Any] = {
+        "environment": env.name,
+        "job": running.job,
+        "verdict": end.verdict,
+        "release": end.to_json(),
+    }
     data["under_way"] = running.alive
     code = Exit(end.exit)
     return Outcome("attach", data, code, [] if code == Exit.DONE else [{"message": end.summary, "hint": ""}])
@@ -101,7 +106,11 @@ def _confirm(session: Session, env: Environment, plan: Plan) -> None:
     from llmdeploy.view import show_outcome
 
     show_outcome(session.command, "plan", plan.data, exit_code=Exit.CHANGES, errors=[], json=False)
-    if not typer.confirm(f"Change {env.name} so?", default=False):
+    try:
+        agreed = typer.confirm(f"Change {env.name} so?", default=False)
+    except typer.Abort:
+        raise InterruptedRunError("interrupted at the question; nothing was changed") from None
+    if not agreed:
         raise UsageError("not confirmed; nothing was changed")
 
 

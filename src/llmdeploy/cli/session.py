@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmdeploy.errors import Exit
+from llmdeploy.errors import Exit, UsageError
 from llmdeploy.project import Project, find_project
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ class Session:
             return None
         from getpass import getpass
 
-        return getpass("sudo password on the hosts: ")
+        try:
+            return getpass("sudo password on the hosts: ")
+        except EOFError:
+            raise UsageError("--ask-become-pass: no password was given, and there is nobody to ask") from None
 
     @property
     def view_mode(self) -> ViewMode:
