@@ -1,0 +1,1 @@
+"""What llmdeploy costs in time, next to other ways of doing the same, on the lab's hosts."""
