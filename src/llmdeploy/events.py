@@ -115,6 +115,7 @@ class Failure(Event):
     log: list[str] = field(default_factory=list)
     others: dict[str, str] = field(default_factory=dict)
     hint: str = ""
+    container: str = ""
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,8 @@ def _failure(line: Mapping[str, Any]) -> Failure:
     service, reason, host, error, health = (
         as_text(line.get(key)) for key in ("service", "reason", "host", "task_error", "health")
     )
-    return Failure(service, reason, host, error, health, as_texts(line.get("log")), others, as_text(line.get("hint")))
+    hint, container = as_text(line.get("hint")), as_text(line.get("container"))
+    return Failure(service, reason, host, error, health, as_texts(line.get("log")), others, hint, container)
 
 
 def _end(line: Mapping[str, Any]) -> ReleaseEnded:

@@ -63,6 +63,7 @@ def deploy(
 def attach(session: Session) -> Outcome:
     """Follow the release under way, from anywhere; the last one's end when there is none."""
     from llmdeploy.cli.connection import connect
+    from llmdeploy.cli.running import Told
     from llmdeploy.cluster.jobs import follow, newest
     from llmdeploy.events import ReleaseEnded, parse_progress
     from llmdeploy.view import make_view
@@ -74,10 +75,11 @@ def attach(session: Session) -> Outcome:
         if running is None:
             raise LlmdeployError(f"there has been no release in {env.name} yet", hint=f"llmdeploy {env.name} deploy")
         with make_view(session.view_mode, environment=env.name, action=running.job["action"]) as view:
+            told = Told(view.on_event, list(connection.accesses.values()))
             for line in follow(running, f"attach-{time.time_ns()}"):
                 event = parse_progress(line)
                 if event is not None:
-                    view.on_event(event)
+                    told(event)
                 end = event if isinstance(event, ReleaseEnded) else end
     if end is None:
         raise LlmdeployError("the release's progress ended without a verdict", hint=f"llmdeploy {env.name} status")
@@ -88,8 +90,10 @@ def attach(session: Session) -> Outcome:
         "release": end.to_json(),
     }
     data["under_way"] = running.alive
+    data["failures"] = [one.to_json() for one in told.failures]
     code = Exit(end.exit)
-    return Outcome("attach", data, code, [] if code == Exit.DONE else [{"message": end.summary, "hint": ""}])
+    error = {"message": told.summary(end.summary), "hint": _next_step(env.name, code)}
+    return Outcome("attach", data, code, [] if code == Exit.DONE else [error])
 
 
 def _refuse(plan: Plan) -> None:
@@ -137,13 +141,15 @@ def _run(session: Session, connection: Connection, files: RunDirectory, job: Job
     """Drives site.yml and shows it; the outcome's exit code is the engine's verdict."""
     from llmdeploy.cli.running import run_site
 
-    outcome = run_site(session, connection, files, job, on_interrupt)
+    outcome, told = run_site(session, connection, files, job, on_interrupt)
     env, data = connection.env, outcome.to_json()
     data |= {"environment": env.name, "verdict": outcome.end.verdict if outcome.end else outcome.status}
     data["addresses"] = _addresses(connection)
+    data["failures"] = [one.to_json() for one in told.failures]
     errors: list[dict[str, Any]] = []
     if outcome.exit_hint != Exit.DONE:
-        errors = [{"message": outcome.message, "hint": _next_step(env.name, outcome.exit_hint)}]
+        message = told.summary(outcome.message) if outcome.exit_hint == Exit.UNHEALTHY else outcome.message
+        errors = [{"message": message, "hint": _next_step(env.name, outcome.exit_hint)}]
     return Outcome("deploy", data, outcome.exit_hint, errors)
 
 

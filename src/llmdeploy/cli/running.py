@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from llmdeploy.cli.connection import Connection
 from llmdeploy.cli.session import Session
+from llmdeploy.cluster.access import Access
+from llmdeploy.cluster.health import complete
 from llmdeploy.cluster.jobs import Running, request_stop
+from llmdeploy.events import Event, Failure
 from llmdeploy.project import resources
 from llmdeploy.release.job import Job
 from llmdeploy.render.rundir import RunDirectory
@@ -23,14 +28,38 @@ from llmdeploy.view import make_view
 PREPARATION = 900.0  # seconds that preparing hosts and delivering images may take before the release's own deadline
 
 
-def run_site(session: Session, connection: Connection, files: RunDirectory, job: Job, on_interrupt: str) -> RunOutcome:
-    """Drives site.yml to its end; events go to the view and the log."""
+@dataclass
+class Told:
+    """Hands events on; a failure first gets what only its own host knows. Keeps the failures."""
+
+    hand_on: Callable[[Event], None]
+    accesses: Sequence[Access]
+    failures: list[Failure] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        """Takes one event."""
+        if isinstance(event, Failure):
+            event = complete(event, self.accesses)
+            self.failures.append(event)
+        self.hand_on(event)
+
+    def summary(self, otherwise: str) -> str:
+        """Why it failed, in one sentence for each service."""
+        heads = [f"{one.service} failed{f' on {one.host}' if one.host else ''}: {one.reason}" for one in self.failures]
+        return "\n".join(heads) or otherwise
+
+
+def run_site(
+    session: Session, connection: Connection, files: RunDirectory, job: Job, on_interrupt: str
+) -> tuple[RunOutcome, Told]:
+    """Drives site.yml to its end; events go to the view and the log. Out: the outcome, and what failed."""
     env = connection.env
     playbooks = resources() / "playbooks"
     log = RunLog(log_folder() / env.name, f"{job['id']}-{job['action']}")
     manager = connection.managers[0]
     with log, make_view(session.view_mode, environment=env.name, action=str(job["action"]), log=log.stream) as view:
-        return start(
+        told = Told(view.on_event, list(connection.accesses.values()))
+        outcome = start(
             files.path,
             playbooks / "site.yml",
             inventory=files.inventory,
@@ -42,13 +71,14 @@ def run_site(session: Session, connection: Connection, files: RunDirectory, job:
                 roles=[playbooks / "roles"],
                 become_password_file=_password_file(session, files.path),
             ),
-            on_event=view.on_event,
+            on_event=told,
             deadline=PREPARATION + float(job["deadline"]),
             policy=Policy(ask=_ask(view) if sys.stdin.isatty() else None, on_interrupt=cast("Any", on_interrupt)),
             request_stop=lambda: request_stop(Running(manager, {"id": job["id"], "alive": True})),
             targets={name: access.tried for name, access in connection.accesses.items()},
             log=log,
         )
+    return outcome, told
 
 
 def log_folder() -> Path:

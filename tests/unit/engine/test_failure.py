@@ -44,7 +44,10 @@ def describe(fake: Fake, given: Unit) -> dict[str, Any]:
 
 
 def test_everything_known_is_told() -> None:
-    health = {"FailingStreak": 2, "Log": [{"Output": "old"}, {"Output": "\x1b[31mno model\n"}]}
+    health = {
+        "FailingStreak": 2,
+        "Log": [{"Output": "ok", "ExitCode": 0}, {"Output": "\x1b[31mno model\n", "ExitCode": 1}],
+    }
     fake = Fake({"State": {"Health": health}}, "\n".join(f"line {number}\x07" for number in range(30)))
     told = describe(fake, unit("it ended with exit code 0", "task: boom"))
     assert told["host"] == "head-server"
@@ -53,6 +56,20 @@ def test_everything_known_is_told() -> None:
     assert told["task_error"] == "task: boom"
     assert told["log"] == [f"line {number}\ufffd" for number in range(10, 30)]
     assert told["others"] == {"b": "done"}
+
+
+@pytest.mark.parametrize(
+    ("checks", "said"),
+    [
+        ([], ""),
+        ([("fine", 0), ("fine, too", 0)], "fine, too"),
+        ([("503: a", 1), ("503: a", 1), ("ok", 0), ("503: stopping", 1), ("", 137)], "503: a\n503: stopping"),
+        ([(f"{number}", 1) for number in range(5)], "2\n3\n4"),
+    ],
+)
+def test_the_health_output_is_that_of_the_failed_checks(checks: list[tuple[str, int]], said: str) -> None:
+    log = [{"Output": output, "ExitCode": code} for output, code in checks]
+    assert failure.health_output({"Log": log}) == said
 
 
 @pytest.mark.parametrize(
