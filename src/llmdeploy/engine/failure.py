@@ -13,6 +13,7 @@ from .tasks import Task, error
 LOG_LINES = 20
 OUTPUTS, LONGEST_OUTPUT = 3, 500  # of health checks
 _HINTS = (
+    ("the edge has failed", "correct the edge first: its own failure is told as well"),
     ("no suitable node", "check the labels and the free memory and CPUs of the hosts (status shows labels and nodes)"),
     ("No such image", "the host has lost the image: deploy again, the image is then delivered again"),
     ("port already in use", "another program on the host holds the port: `ss -ltnp` there shows which"),

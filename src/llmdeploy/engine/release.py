@@ -15,6 +15,7 @@ from .progress import Progress, harmless
 from .verify import verify_stack
 
 TURN = 0.25
+EDGE = "edge"  # the service through which published ports are asked
 _FLYING = ("starting", "healthy", "answering")
 EXITS = {"done": 0, "unchanged": 0, "failed": 1, "locked": 4, "conflict": 4, "unhealthy": 7, "stopped": 130}
 
@@ -154,6 +155,9 @@ class Release:
             return None
         else:
             self._settle(unit, now)
+            edge = self._units.get(EDGE)
+            if unit.detail.startswith("check ") and edge and edge.state == "failed":
+                return self._fail(unit, f"it is healthy, but the edge has failed ({edge.detail}): {unit.detail}")
         return self._deadline(unit, now)
 
     def _settle(self, unit: Unit, now: float) -> None:
