@@ -14,7 +14,7 @@ from llmdeploy.cluster.look import look as look_at
 from llmdeploy.engine import host_images, host_todo
 from llmdeploy.engine.api import Docker
 from llmdeploy.engine.compare import Comparison, RefusedError, compare
-from llmdeploy.errors import Exit, LlmdeployError, UnreachableError
+from llmdeploy.errors import LlmdeployError, UnreachableError
 from llmdeploy.render.variables import probes
 
 if TYPE_CHECKING:
@@ -172,6 +172,9 @@ def _away(host: str, error: LlmdeployError) -> dict[str, Any]:
 
 
 def _unreachable(problems: list[dict[str, Any]]) -> LlmdeployError:
-    text = "; ".join(f"{problem['host']}: {problem['message']}" for problem in problems)
     kind = UnreachableError if any(problem["check"] == "reachable" for problem in problems) else LlmdeployError
-    return kind(text, hint=problems[0]["hint"], details={"problems": problems, "exit": int(Exit.UNREACHABLE)})
+    lines = [f"{problem['host']}: {problem['message']}" for problem in problems]
+    if len(lines) > 1:
+        lines = [f"{len(lines)} hosts cannot be used; nothing was changed:", *(f"  {line}" for line in lines)]
+    hints = dict.fromkeys(problem["hint"] for problem in problems if problem["hint"])
+    return kind("\n".join(lines), hint="; ".join(hints), details={"problems": problems, "exit": int(kind.exit_code)})

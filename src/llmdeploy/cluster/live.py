@@ -9,7 +9,7 @@ from typing import Any
 
 from llmdeploy.cluster.access import Access
 from llmdeploy.cluster.relay import docker_socket
-from llmdeploy.cluster.remote import run
+from llmdeploy.cluster.remote import run, together
 from llmdeploy.engine.api import Docker, DockerError
 from llmdeploy.engine.spec import STACK_LABEL
 from llmdeploy.errors import LlmdeployError, UnreachableError
@@ -37,12 +37,12 @@ def manager(accesses: Sequence[Access]) -> Iterator[Docker | None]:
 
     Raises UnreachableError when no manager can be reached, with each one's reason.
     """
-    reasons: list[str] = []
+    reasons: list[LlmdeployError] = []
     for access in accesses:
         try:
             found = run(access, ["sh", "-c", "test -S /var/run/docker.sock && echo yes || echo no"], timeout=10)
         except UnreachableError as error:
-            reasons.append(error.message)
+            reasons.append(error)
             continue
         if found.strip() != "yes":
             yield None
@@ -50,7 +50,7 @@ def manager(accesses: Sequence[Access]) -> Iterator[Docker | None]:
         with docker_socket(access) as path:
             yield _if_manager(Docker(patience=PATIENCE, base_url=f"unix://{path}"))
         return
-    raise UnreachableError("no manager can be reached: " + "; ".join(reasons))
+    raise UnreachableError(together("no manager can be reached", reasons), hint=reasons[0].hint)
 
 
 def _if_manager(docker: Docker) -> Docker | None:

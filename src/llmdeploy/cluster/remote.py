@@ -57,22 +57,33 @@ def on_all(accesses: Sequence[Access], work: Callable[[Access], Result]) -> dict
 
 _REASONS = [
     (r"Permission denied \(", "the host refused our key", "is the key in authorized_keys of that user there?"),
-    (r"Host key verification failed|REMOTE HOST IDENTIFICATION", "the host key is unknown or has changed",
-     "connect once by hand with ssh and compare the fingerprint"),
+    (r"REMOTE HOST IDENTIFICATION", "the host key has changed",
+     "if the host was set up anew: ssh-keygen -R ADDRESS, then connect once by hand; if not, find out who answers"),
+    (r"Host key verification failed", "the host key is not known to this machine",
+     "connect once by hand with ssh, compare the fingerprint and accept it"),
     (r"Connection refused", "connection refused", "is sshd running on that port?"),
     (r"timed out|Operation timed out", "no answer", "is the host up, and is the port open?"),
     (r"Could not resolve|Name or service not known", "the name is unknown", "check ansible_host in the inventory"),
     (r"No route to host|unreachable", "no route to the host", "is the host up, and on this network?"),
-    (r"a password is required|sudo: a terminal", "sudo asks for a password", "use --ask-become-pass"),
+    (r"a password is required|sudo: a terminal", "sudo asks for a password",
+     "--ask-become-pass asks you for it; or let the user use sudo without (NOPASSWD), or connect as root"),
     (r"incorrect password|Sorry, try again", "sudo refused the password", "check the password given"),
     (r"not in the sudoers", "the user may not use sudo", "allow sudo for the user, or connect as root"),
 ]  # fmt: skip
+
+
+def together(what: str, errors: Sequence[LlmdeployError]) -> str:
+    """One message of several hosts' errors: a line for each when there is more than one."""
+    if len(errors) == 1:
+        return errors[0].message
+    return "\n  ".join([f"{what}:", *(error.message for error in errors)])
 
 
 def explain(access: Access, code: int, stderr: str) -> LlmdeployError:
     """The error for a command that failed with `code`: plain words, what was tried, what to do."""
     for pattern, reason, hint in _REASONS:
         if re.search(pattern, stderr, re.IGNORECASE):
+            hint = hint.replace("ADDRESS", access.address)
             return UnreachableError(f"{access.host}: {reason} (tried {access.tried})", hint=hint)
     last = next((line for line in reversed(stderr.strip().splitlines()) if line.strip()), f"exit status {code}")
     if code == SSH_FAILED and not access.local:

@@ -13,7 +13,8 @@ from llmdeploy.errors import LlmdeployError, UnreachableError
 
 def host(**values: Any) -> Host:
     base: dict[str, Any] = {
-        "name": "web", "address": "192.0.2.1", "user": "deploy", "port": None, "local": False, "groups": (), "variables": {},
+        "name": "web", "address": "192.0.2.1", "user": "deploy", "port": None,
+        "local": False, "groups": (), "variables": {},
     }  # fmt: skip
     return Host(**{**base, **values})
 
@@ -33,7 +34,12 @@ def test_the_inventory_decides_the_command_line() -> None:
 
 @pytest.mark.parametrize(
     ("user", "variables", "become"),
-    [("root", {}, False), ("deploy", {}, True), ("deploy", {"ansible_become": False}, False), ("root", {"ansible_become": "yes"}, True)],
+    [
+        ("root", {}, False),
+        ("deploy", {}, True),
+        ("deploy", {"ansible_become": False}, False),
+        ("root", {"ansible_become": "yes"}, True),
+    ],
 )
 def test_only_root_needs_no_sudo(user: str, variables: dict[str, Any], become: bool) -> None:
     assert access(host(user=user, variables=variables), Path("/c")).become is become
@@ -49,7 +55,8 @@ def test_a_password_goes_through_standard_input_only() -> None:
     ("stderr", "words"),
     [
         ("deploy@192.0.2.1: Permission denied (publickey).", "the host refused our key"),
-        ("Host key verification failed.", "host key is unknown or has changed"),
+        ("Host key verification failed.", "host key is not known"),
+        ("WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nHost key verification failed.", "host key has changed"),
         ("ssh: connect to host 192.0.2.1 port 22: Connection refused", "connection refused"),
         ("ssh: connect to host 192.0.2.1 port 22: Connection timed out", "no answer"),
         ("ssh: Could not resolve hostname nix: Name or service not known", "the name is unknown"),
@@ -88,5 +95,3 @@ def test_one_bad_host_does_not_hide_the_others() -> None:
     results = on_all([LOCAL, Access("bad", "127.0.0.1", (), become=False)], work)
     assert results["here"] == "fine"
     assert isinstance(results["bad"], UnreachableError)
-
-
