@@ -64,6 +64,7 @@ def outcome(
     """In: what was seen of the run, the status if we ended it ourselves, Ansible's exit code. Out: the outcome."""
     # What goes wrong in ansible-runner after the recap (it may miss its child's end) changes nothing.
     fine = rc == 0 or (rc is None and seen.finished and not seen.failed and not seen.unreachable)
+    fine = fine and (seen.end is None or seen.end.exit == 0)
     status = forced or ("successful" if fine else "failed")
     if status == "stopped" and seen.end and seen.end.verdict in ("done", "unchanged"):
         status = "successful"  # it was finished before it heard of the wish
@@ -85,7 +86,7 @@ def _exit(status: Status, seen: Translator) -> Exit:
     if status in ("interrupted", "stopped", "stopping", "detached"):
         return Exit.INTERRUPTED
     if status == "successful":
-        return _known(seen.end.exit) if seen.end else Exit.DONE
+        return Exit.DONE
     if seen.end and seen.end.exit:
         return _known(seen.end.exit)
     return Exit.UNREACHABLE if seen.unreachable and status == "failed" else Exit.FAILED
@@ -99,7 +100,7 @@ def _message(status: Status, seen: Translator, error: str, rc: int | None) -> st
     if status == "deadline":
         return "not finished within the time limit" + (f": {seen.end.summary}" if seen.end else "")
     if seen.end and (status != "failed" or seen.end.exit):
-        return seen.end.summary
+        return seen.end.summary or f"release {seen.end.verdict}"
     if status == "successful":
         return ""
     if seen.unreachable:

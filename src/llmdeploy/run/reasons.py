@@ -33,7 +33,7 @@ _SSH_HINTS: tuple[tuple[str, str], ...] = (
     ("is unknown", "check ansible_host in the inventory"),
 )
 _PREFIXES = re.compile(
-    r"^(?:Task failed: |Module failed: |Failed to connect to the host via ssh: |Action failed: |ssh: )+", re.IGNORECASE
+    r"^(?:(?:Task failed|Module failed|Failed to connect to the host via ssh|Action failed|ssh):\s*)+", re.IGNORECASE
 )
 # What Ansible says when the message is in the module's output instead.
 _EMPTY_MESSAGES = re.compile(

@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from llmdeploy.events import Event, Note, map_text
+from llmdeploy.events import Event, Note
 from llmdeploy.run.environment import private_places
 from llmdeploy.run.interrupt import Policy, Signals
 from llmdeploy.run.log import RunLog
@@ -58,7 +58,7 @@ def start(
     queue: SimpleQueue[Any] = SimpleQueue()
     stdout = log.ansible if log else _nowhere
     worker = Worker(run_dir, playbook, inventory, {**env, **private_places(run_dir, control_dir)}, stdout, queue)
-    seen = Translator(targets or {}, timeout=int(env.get("ANSIBLE_TIMEOUT", "5")))
+    seen = Translator(targets or {}, timeout=int(env.get("ANSIBLE_TIMEOUT", "5")), redact=redact)
     run = _Run(worker, seen, on_event, policy or Policy(), request_stop, redact, log)
     try:
         with Signals() as signals:
@@ -120,7 +120,7 @@ class _Run:
             self._done = item
             return
         for event in [item] if isinstance(item, Event) else self.seen.translate(item):
-            self._emit(map_text(event, self.redact))
+            self._emit(event)
 
     def _emit(self, event: Event) -> None:
         """A broken view must not end a release: its error goes into the log."""
@@ -165,7 +165,7 @@ class _Run:
         try:
             request_stop()
         except Exception as error:  # noqa: BLE001
-            self.worker.queue.put(Note("error", f"the release engine could not be told to stop: {error}"))
+            self.worker.queue.put(Note("error", self.redact(f"the release engine could not be told to stop: {error}")))
 
     def _wait_for_engine(self) -> None:
         until = time.monotonic() + _ENGINE_START_PATIENCE

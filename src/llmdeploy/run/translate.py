@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from llmdeploy.events import (
+    E,
     Event,
     HostProblem,
     HostStep,
@@ -21,7 +22,8 @@ from llmdeploy.events import (
     as_float,
     as_mapping,
     as_text,
-    clean,
+    harmless,
+    map_text,
     parse_progress,
 )
 from llmdeploy.run.reasons import failure_message, shorten, unreachable_hint, unreachable_reason
@@ -34,11 +36,12 @@ class Translator:
     """Turns one event after the other into ours and remembers what the outcome needs.
 
     `targets` says for a host what ssh is told ("deploy@head.example.com:22, key ~/.ssh/id"), for the message when it
-    is unreachable. `timeout` is the connection timeout in seconds.
+    is unreachable. `timeout` is the connection timeout in seconds. All text goes through `redact`.
     """
 
     targets: Mapping[str, str] = field(default_factory=dict)
     timeout: int = 5
+    redact: Callable[[str], str] = str
     engine: Literal["no", "starting", "running"] = "no"
     pid: int = 0  # of ansible-playbook
     finished: bool = False  # the recap has come
@@ -60,7 +63,7 @@ class Translator:
             self.pid = event["pid"]
         handler = _HANDLERS.get(name)
         made = handler(self, data) if handler else self._said(name, as_text(event.get("stdout")))
-        return [clean(item) for item in made]
+        return [self._clean(item) for item in made]
 
     # --- plays and tasks
 
@@ -114,7 +117,7 @@ class Translator:
         if data.get("ignore_errors"):
             yield self._step(data, "ok", "an expected failure")
             return
-        step = clean(self._step(data, "failed", failure_message(res)))
+        step = self._step(data, "failed", failure_message(res))
         self.failed[step.host] = step
         yield step
 
@@ -125,7 +128,7 @@ class Translator:
         tried = self.targets.get(host, "")
         hint = unreachable_hint(reason)
         detail = "".join((reason, f", tried {tried}" if tried else "", f"; {hint}" if hint else ""))
-        step = clean(self._step(data, "unreachable", detail))
+        step = self._step(data, "unreachable", detail)
         self.unreachable[step.host] = step.detail
         yield step
 
@@ -152,7 +155,7 @@ class Translator:
             self._seen.add(key)  # a follower may repeat itself, after a lost connection for instance
             if event is None:
                 continue
-            self.engine = "running"
+            event, self.engine = self._clean(event), "running"
             if isinstance(event, ReleaseEnded):
                 self.end = event
             yield event
@@ -163,20 +166,36 @@ class Translator:
             host, check, level, message, hint = (
                 as_text(row.get(key)) for key in ("host", "check", "level", "message", "hint")
             )
-            event = clean(HostProblem(host, check, level or "error", message, hint))
+            event = self._clean(HostProblem(host, check, level or "error", message, hint))
             self.problems.append(event)
             yield event
 
     def _said(self, name: str, stdout: str) -> Iterator[Event]:
-        """Plain output of ansible-playbook; an error is kept for the case that nothing else explains the failure."""
-        if name == "error" and stdout.strip():
-            self.errors.append(shorten(clean(Note("error", stdout)).text))
-        if name in ("error", "warning", "system_warning", "deprecated") and stdout.strip():
-            yield Note("debug", shorten(stdout))
+        """Plain output of ansible-playbook; an error is kept for the case that nothing else explains the failure.
+
+        A playbook that Ansible refuses is told in lines of no event: the error, then where it comes from.
+        """
+        text = stdout.strip()
+        if name == "error" or text.startswith(("[ERROR]", "ERROR!")):
+            self.errors.append(shorten(self._safe(text.removeprefix("[ERROR]:").removeprefix("ERROR!"))))
+        elif text.startswith("Origin: ") and self.errors:
+            self.errors[-1] += f" ({self._safe(text.removeprefix('Origin: '))})"
+        elif name not in ("warning", "system_warning", "deprecated"):
+            return
+        if text:
+            yield Note("debug", shorten(text))
+
+    def _safe(self, text: str) -> str:
+        return self.redact(harmless(text))
+
+    def _clean(self, event: E) -> E:
+        """The boundary: everything that leaves here, and everything kept for the outcome, has gone through this."""
+        return map_text(event, self._safe)
 
     def _step(self, data: Mapping[str, Any], state: str, detail: str = "") -> HostStep:
         phase, task = _phase_name(data) or self._phase, as_text(data.get("task"))
-        return HostStep(as_text(data.get("host")), phase, task, state, detail, round(as_float(data.get("duration")), 1))
+        took = round(as_float(data.get("duration")), 1)
+        return self._clean(HostStep(as_text(data.get("host")), phase, task, state, detail, took))
 
 
 def _phase_name(data: Mapping[str, Any]) -> str:
