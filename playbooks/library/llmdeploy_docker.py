@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.engine.host import Engine, EngineError
+from ansible.module_utils.engine.host import STATE, Engine, EngineError
 
 DOCUMENTATION = r"""
 ---
@@ -23,7 +23,7 @@ description:
   - Installs Docker, its command and its Python library where they are missing, from the distribution.
   - Merges the rotation of container logs into C(/etc/docker/daemon.json) and keeps every other key.
   - Starts Docker, with systemd or without, and waits until it answers.
-  - Makes the folders of llmdeploy.
+  - Makes the folders of llmdeploy, and at last notes O(note) in C(/var/lib/llmdeploy/host.json).
 options:
   install:
     description: Whether packages may be installed.
@@ -36,6 +36,10 @@ options:
   log_max_file:
     description: How many rotated logs of a container are kept.
     type: int
+    required: true
+  note:
+    description: What to keep on the host; by its fingerprint the next deployment sees that nothing is left to do.
+    type: dict
     required: true
   deadline:
     description: Seconds for all of it.
@@ -50,6 +54,7 @@ EXAMPLES = r"""
   llmdeploy_docker:
     log_max_size: 10m
     log_max_file: 3
+    note: {fingerprint: 4f7f, stack: llm}
 """
 
 RETURN = r"""
@@ -107,7 +112,7 @@ class Docker:
             version = self.start()
         elif new_settings:
             version = self.restart()
-        changed = any((self.installed, self.started, new_settings, make_folders()))
+        changed = any((self.installed, self.started, new_settings, make_folders(), keep(self.module.params["note"])))
         return {
             "changed": changed,
             "installed": self.installed,
@@ -311,6 +316,18 @@ def make_folders() -> bool:
     return bool(missing)
 
 
+def keep(note: dict[str, Any]) -> bool:
+    """Write the note; whether it is a new one."""
+    text = json.dumps(note, sort_keys=True) + "\n"
+    if STATE.exists() and STATE.read_text() == text:
+        return False
+    new = STATE.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_text(text)
+    new.replace(STATE)
+    return True
+
+
 def last_lines(text: str, count: int) -> str:
     """The last lines that are not empty, none of them too long to read."""
     return "\n".join([line[:200] for line in text.splitlines() if line.strip()][-count:])
@@ -323,6 +340,7 @@ def main() -> None:
             "install": {"type": "bool", "default": True},
             "log_max_size": {"type": "str", "required": True},
             "log_max_file": {"type": "int", "required": True},
+            "note": {"type": "dict", "required": True},
             "deadline": {"type": "int", "default": 600},
         }
     )

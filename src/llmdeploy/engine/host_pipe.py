@@ -5,8 +5,10 @@ For images: gigabytes go from one host to the next without touching a disk in be
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -55,7 +57,11 @@ class Process:
         self.place, self.argv = place, argv
         self.said: deque[str] = deque(maxlen=20)
         self._popen = subprocess.Popen(
-            place.command(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            place.command(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # so that kill() reaches what the command has started
         )
         self._ready = threading.Event()
         self._answered = False
@@ -104,15 +110,15 @@ class Process:
     def kill(self) -> None:
         """End the command, if it has not ended by itself."""
         if self._popen.poll() is None:
-            self._popen.kill()
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._popen.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Leave nothing behind."""
         self.kill()
-        for stream in (self._popen.stdin, self._popen.stdout):
-            with suppress(OSError):
-                if stream is not None:
-                    stream.close()
+        with suppress(OSError):
+            if self._popen.stdin is not None:
+                self._popen.stdin.close()
         self._popen.wait()
 
     def check(self) -> None:

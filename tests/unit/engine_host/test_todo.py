@@ -43,7 +43,8 @@ def test_new_hosts_form_a_swarm(site: Site, facts: All) -> None:
 
 def test_a_host_is_prepared_again_for_each_reason(site: Site, facts: All) -> None:
     settle(facts)
-    for spoil in ({"state": {}}, {"probe": ""}, {"docker": {**facts["b"]["docker"], "sdk": False}}):
+    spoils: tuple[Facts, ...] = ({"state": {}}, {"probe": ""}, {"docker": {**facts["b"]["docker"], "sdk": False}})
+    for spoil in spoils:
         kept = dict(facts["b"])
         facts["b"].update(spoil)
         assert decide(site)["prepare"] == ["b"]
@@ -220,10 +221,11 @@ def test_an_archive_with_new_content_is_loaded_again(site: Site, facts: All) -> 
 def test_registry_images(site: Site, facts: All) -> None:
     settle(facts)
     digest = "sha256:" + "0" * 64
-    site.variables["llmdeploy_images"] += [
+    images = [
         image("redis:7", "registry", "b"),
         image(f"nginx:1@{digest}", "registry", "b"),
     ]
+    site.variables["llmdeploy_images"].extend(images)
     todo = decide(site)["images"]
     assert todo["make"] == ["redis:7"]  # its tag may have moved
     assert todo["pins"] == {f"nginx:1@{digest}": f"nginx@{digest}"}
