@@ -1,0 +1,222 @@
+"""Results and errors of verbs, as people and programs get them."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from llmdeploy.errors import ConfigError, Exit, LlmdeployError, Problem, UnreachableError
+from llmdeploy.view import show_error, show_outcome
+from llmdeploy.view.kinds import KINDS
+from llmdeploy.view.tables import short_image
+
+CHECKS = [
+    {"name": "tail-go:8000", "ok": True, "ms": 12.4, "detail": ""},
+    {"name": "chat", "ok": False, "ms": 5000.0, "detail": "HTTP 503\nbusy"},
+]
+PROBLEMS = [{"host": "ui-server", "check": "disk", "level": "error", "message": "2 GB free", "hint": "make room"}]
+DATA: dict[str, dict[str, Any]] = {
+    "plan": {
+        "hosts": [
+            {"name": "head-server", "address": "head.example.com", "state": "no Docker", "todo": ["install Docker"]},
+            {"name": "ui-server", "address": "ui.example.com", "state": "Docker 28.5.2", "todo": []},
+        ],
+        "services": [
+            {"name": "gateway", "wave": 3, "action": "change", "changes": ["image a → b", "replicas 1 → 2"]},
+            {"name": "billing", "wave": 1, "action": "unchanged", "changes": []},
+        ],
+        "orphans": ["old-one"], "problems": PROBLEMS, "changes": True,
+    },
+    "status": {
+        "nodes": [{
+            "name": "n1", "state": "ready", "availability": "drain", "role": "leader", "address": "10.0.0.1",
+            "docker": "28.5.2", "groups": ["head"],
+        }],
+        "services": [
+            {
+                "name": "gateway", "group": "tail", "wanted": 2, "healthy": 1, "state": "degraded", "hosts": ["n1"],
+                "detail": "task 2: no suitable node", "image": "sha256:0123456789abcdef0123", "ports": [8000],
+            },
+        ],
+        "missing": ["billing"], "orphans": [], "release": {"number": 7, "verdict": "done", "user": "ana"},
+        "running": {"action": "deploy", "user": "ben", "host": "laptop", "started": "18:00"},
+    },
+    "verify": {"checks": CHECKS, "asked_from": "tail-server", "failed": 1},
+    "doctor": {"hosts": [{"name": "head-server"}, {"name": "ui-server"}], "problems": PROBLEMS},
+    "config": {"values": [{"key": "services.gateway.replicas", "value": 3, "origin": "environments/dev.yml:4"}]},
+    "environments": {
+        "environments": [{"name": "dev", "inventory": "inventory/dev.ini", "settings": "environments/dev.yml"}],
+    },
+    "validate": {"environment": "dev", "hosts": 1, "services": 3, "waves": [["a", "b"], ["c"]]},
+    "init": {"folder": "/work/x", "written": ["inventory/dev.ini"]},
+    "deploy": {
+        "environment": "dev", "verdict": "done", "seconds": 31.2, "log": "/logs/1.log",
+        "changed": {"n1": ["Install Docker"]},
+        "release": {"changed": ["gateway"], "done": ["gateway", "billing"], "untouched": []}, "unreachable": {},
+        "addresses": [{"service": "tail-go", "url": "http://10.0.0.1:8000"}],
+    },
+}  # fmt: skip
+EXPECTED = {
+    "plan": [
+        "head-server  head.example.com  no Docker      install Docker", "   3  ~ change  gateway  image a → b",
+        "replicas 1 → 2", "unchanged: billing", "not in the catalogue any more, left alone: old-one",
+        "✗ error: ui-server: disk: 2 GB free", "1 service and 1 host to change (exit code 10).",
+    ],
+    "status": [
+        "n1    ✓ ready, drain  leader  10.0.0.1  28.5.2  head",
+        "gateway  ! degraded  1/2      n1     8000   0123456789ab",
+        "billing  ✗ missing", "gateway: task 2: no suitable node", "last release 7: done, by ana",
+        "under way: deploy, by ben on laptop at 18:00",
+    ],
+    "verify": [
+        "tail-go:8000  ✓ ok      12 ms", "chat          ✗ failed  5000 ms  HTTP 503 busy",
+        "1 of 2 checks failed, asked from tail-server",
+    ],
+    "doctor": [
+        "✓ head-server: fit", "✗ ui-server: 1 problem", "  ✗ error: disk: 2 GB free", "make room",
+        "1 error, 0 warnings",
+    ],
+    "config": ["services.gateway.replicas  3      environments/dev.yml:4"],
+    "environments": ["dev          inventory/dev.ini  environments/dev.yml"],
+    "validate": ["dev: valid, 3 services on 1 host", "   1  a, b", "   2  c"],
+    "init": ["1 file written to /work/x", "  inventory/dev.ini", "next: llmdeploy dev deploy"],
+    "deploy": [
+        "✓ dev: deployed in 31 s", "changed  gateway", "on n1    Install Docker", "http://10.0.0.1:8000", "/logs/1.log",
+    ],
+}  # fmt: skip
+
+
+class Unicode(io.StringIO):
+    """A stream that says what it can."""
+
+    encoding = "utf-8"
+
+
+def shown(kind: str, data: dict[str, Any], **more: Any) -> tuple[str, str]:
+    out, err = Unicode(), Unicode()
+    show_outcome(f"dev {kind}", kind, data, out=out, err=err, **more)
+    return out.getvalue(), err.getvalue()
+
+
+@pytest.mark.parametrize("kind", sorted(DATA))
+def test_what_people_see(kind: str) -> None:
+    text, err = shown(kind, DATA[kind])
+    for line in EXPECTED[kind]:
+        assert line in text
+    assert "\x1b" not in text
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
+    assert err == ""
+
+
+def test_every_kind_is_tested() -> None:
+    assert set(KINDS) - {"attach"} == set(DATA)
+
+
+def test_without_unicode_there_are_signs_in_ascii() -> None:
+    out = io.StringIO()
+    show_outcome("dev verify", "verify", DATA["verify"], out=out, err=out)
+    assert "+ ok" in out.getvalue()
+    assert "x failed" in out.getvalue()
+
+
+def test_a_plan_without_changes() -> None:
+    text, _ = shown("plan", {"hosts": [], "services": [DATA["plan"]["services"][1]], "changes": False})
+    assert "Nothing to change." in text
+
+
+def test_a_deploy_that_failed_ends_with_the_error_and_the_next_step() -> None:
+    data = {**DATA["deploy"], "verdict": "unhealthy"}
+    text, err = shown("deploy", data, exit_code=Exit.UNHEALTHY, errors=[{"message": "head-go", "hint": "status"}])
+    assert "✗ dev: not healthy in 31 s" in text
+    assert "http://" not in text
+    assert err == "Error: head-go\nHint: status\n"
+
+
+def test_an_unchanged_deploy() -> None:
+    text, _ = shown("deploy", {"environment": "dev", "verdict": "unchanged", "services": [], "checks": CHECKS[:1]})
+    assert "✓ dev: nothing to change" in text
+    assert "1 of 1 check ok" in text
+
+
+def test_checks_are_not_told_twice() -> None:
+    _, err = shown("verify", DATA["verify"], exit_code=Exit.UNHEALTHY, errors=[{"message": "chat: HTTP 503"}])
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [(Exit.DONE, "success"), (Exit.CHANGES, "changes"), (Exit.FAILED, "failed"), (Exit.USAGE, "failed")],
+)
+def test_the_envelope(code: Exit, status: str) -> None:
+    text, err = shown("plan", {"a": 1}, json=True, exit_code=code, errors=[{"message": "m"}])
+    assert text.count("\n") == 1
+    assert json.loads(text) == {
+        "llmdeploy": 1, "command": "dev plan", "status": status, "exit_code": int(code), "data": {"a": 1},
+        "errors": [{"message": "m", "hint": ""}],
+    }  # fmt: skip
+    assert err == ""
+
+
+def test_the_schema_is_printed_as_it_is() -> None:
+    text, _ = shown("schema", {"$schema": "x"})
+    assert json.loads(text) == {"$schema": "x"}
+
+
+def test_a_kind_nobody_drew_a_table_for() -> None:
+    text, _ = shown("new", {"a": {"b": 1}, "c": "d"})
+    assert json.loads(text) == {"a": {"b": 1}, "c": "d"}
+
+
+# --- errors
+
+
+def error(problem: LlmdeployError, **more: Any) -> tuple[str, str]:
+    out, err = Unicode(), Unicode()
+    show_error("dev deploy", problem, out=out, err=err, **more)
+    return out.getvalue(), err.getvalue()
+
+
+def test_an_error_and_its_hint() -> None:
+    out, err = error(UnreachableError("head-server: no route\x1b[2J", hint="is it up?"))
+    assert (out, err) == ("", "Error: head-server: no route\nHint: is it up?\n")
+
+
+def test_an_error_for_programs() -> None:
+    out, err = error(UnreachableError("no route", hint="up?", details={"host": "a"}), json=True)
+    assert json.loads(out)["errors"] == [{"message": "no route", "hint": "up?", "host": "a"}]
+    assert (json.loads(out)["status"], json.loads(out)["exit_code"]) == ("unreachable", 5)
+    assert err == ""
+
+
+def test_problems_of_the_configuration_by_file_and_line() -> None:
+    problems = [
+        Problem("b.yml", 9, "x", "", "odd"),
+        Problem("a.yml", 12, "services.gatewy", "1", "unknown key", "gateway?"),
+        Problem("a.yml", 3, "defaults", "", "broken"),
+    ]
+    _, err = error(ConfigError(problems))
+    assert err.splitlines() == [
+        "Error: 3 problems in the configuration; nothing was contacted or changed", "", "a.yml",
+        "  a.yml:3: defaults — broken", "  a.yml:12: services.gatewy = 1 — unknown key (gateway?)", "", "b.yml",
+        "  b.yml:9: x — odd",
+    ]  # fmt: skip
+
+
+def test_github_gets_annotations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    _, err = error(LlmdeployError("it\n::set-env::x", hint="h"))
+    assert err.splitlines() == [
+        "Error: it",
+        ": :set-env::x",
+        "Hint: h",
+        "::error title=llmdeploy::it%0A: :set-env::x%0Ah",
+    ]
+
+
+def test_images_are_short() -> None:
+    assert short_image("sha256:0123456789abcdef") == "0123456789ab"
+    assert short_image("redis:7@sha256:0123456789abcdef") == "redis:7@0123456789ab"
+    assert short_image("redis:7") == "redis:7"
