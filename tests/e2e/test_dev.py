@@ -41,6 +41,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 HERE = "127.0.0.1"
 FOLDERS = (Path("/opt/llmdeploy"), Path("/var/lib/llmdeploy"))
 DAEMON = Path("/etc/docker/daemon.json")
+HI = {"messages": [{"role": "user", "content": "Hi"}]}
 
 
 @pytest.fixture(scope="module")
@@ -179,8 +180,9 @@ def test_the_dashboards_are_pages_and_show_live_state(deployed: Result) -> None:
         assert "<html" in page.body
     pushed = json.loads(websocket_text(HERE, 3001, "/live"))
     assert sorted(one["name"] for one in pushed["services"]) == sorted(SERVICES)
-    said = request(HERE, 3000, "/chat", method="POST", body={"messages": [{"role": "user", "content": "Hi"}]})
+    said = request(HERE, 3000, "/chat", method="POST", headers={"Authorization": "Bearer demo-key"}, body=HI)
     assert said.status == 200, said
+    assert len(said.stream) > 1
 
 
 def test_verify_asks_every_port_and_the_chain(dev: Project, deployed: Result) -> None:
