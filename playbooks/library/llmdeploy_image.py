@@ -147,7 +147,7 @@ class Images:
             code, lines = self.run([*command, "-"], stdin=context)
         if code != 0:
             said = "\n".join(lines)
-            raise ImageError(f"building {image['ref']} from its {image['dockerfile']} failed; its last lines:\n{said}")
+            raise ImageError(f"building {image['ref']} from its {image['dockerfile']} failed:\n{said}")
         self.made.append(image["ref"])
 
     def base(self, name: str, wanted_by: str) -> None:

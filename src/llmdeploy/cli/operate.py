@@ -149,8 +149,17 @@ def _run(session: Session, connection: Connection, files: RunDirectory, job: Job
     errors: list[dict[str, Any]] = []
     if outcome.exit_hint != Exit.DONE:
         message = told.summary(outcome.message) if outcome.exit_hint == Exit.UNHEALTHY else outcome.message
-        errors = [{"message": message, "hint": _next_step(env.name, outcome.exit_hint)}]
+        whole = session.json or outcome.exit_hint == Exit.UNHEALTHY
+        errors = [_brief(message, _next_step(env.name, outcome.exit_hint), whole=whole)]
     return Outcome("deploy", data, outcome.exit_hint, errors)
+
+
+def _brief(message: str, hint: str, *, whole: bool) -> dict[str, str]:
+    """The error that ends a run. What a command printed the view has shown already; lines with an arrow are advice."""
+    lines = message.splitlines() or [""]
+    advice = [line.strip().removeprefix("→").strip() for line in lines if line.strip().startswith("→")]
+    brief = message if whole or len(lines) == 1 else lines[0].rstrip(":") + (" (see above)" if len(lines) > 2 else "")
+    return {"message": brief, "hint": "; ".join(advice) or hint}
 
 
 def _next_step(env: str, code: Exit) -> str:

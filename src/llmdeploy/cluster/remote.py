@@ -83,8 +83,8 @@ def explain(access: Access, code: int, stderr: str) -> LlmdeployError:
     """The error for a command that failed with `code`: plain words, what was tried, what to do."""
     for pattern, reason, hint in _REASONS:
         if re.search(pattern, stderr, re.IGNORECASE):
-            hint = hint.replace("ADDRESS", access.address)
-            return UnreachableError(f"{access.host}: {reason} (tried {access.tried})", hint=hint)
+            message = f"{access.host}: {reason} (tried {access.tried})"
+            return UnreachableError(message, hint=hint.replace("ADDRESS", access.address))
     last = next((line for line in reversed(stderr.strip().splitlines()) if line.strip()), f"exit status {code}")
     if code == SSH_FAILED and not access.local:
         return UnreachableError(f"{access.host}: {last} (tried {access.tried})")

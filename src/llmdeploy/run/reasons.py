@@ -40,6 +40,7 @@ _EMPTY_MESSAGES = re.compile(
     r"^(?:non-zero return code|MODULE FAILURE|Module result deserialization failed|One or more items failed|$)"
 )
 LONGEST = 600
+MOST_LINES = 14
 
 
 def unreachable_reason(message: str, seconds: int = 5) -> str:
@@ -63,7 +64,7 @@ def failure_message(res: Mapping[str, Any]) -> str:
         return "failed; its output is hidden because the task handles secrets"
     message = _PREFIXES.sub("", as_text(res.get("msg")).strip())
     if not _EMPTY_MESSAGES.match(message):
-        return shorten(message)
+        return shorten_lines(message)
     tail = _first_text(res, ("module_stderr", "stderr", "module_stdout", "stdout")) or _items(res)
     code = f" (exit {res['rc']})" if res.get("rc") not in (None, 0) else ""
     return shorten(f"{message or 'failed'}{code}: {tail}" if tail else f"{message or 'failed'}{code}")
@@ -73,6 +74,14 @@ def shorten(text: str, longest: int = LONGEST) -> str:
     """In: text of any length. Out: its beginning, marked where something is missing."""
     text = text.strip()
     return text if len(text) <= longest else f"{text[: longest - 2].rstrip()} …"
+
+
+def shorten_lines(text: str) -> str:
+    """In: an error, the output of a command behind it. Out: the first line and the last ones, there it stands why."""
+    lines = [shorten(line) for line in text.splitlines()]
+    if len(lines) <= MOST_LINES:
+        return "\n".join(lines).strip()
+    return "\n".join([lines[0], "…", *lines[-(MOST_LINES - 2) :]])
 
 
 def _first_text(res: Mapping[str, Any], keys: tuple[str, ...]) -> str:

@@ -100,7 +100,7 @@ class Translator:
             self.engine = "running"
         res = as_mapping(data.get("res"))
         yield from self._spoken(res)
-        changed = res.get("changed") is True
+        changed = res.get("changed") is True and _action(data) != ENGINE_FOLLOW  # its services say so themselves
         step = self._step(data, "changed" if changed else "ok")
         if changed:
             self.changed.setdefault(step.host, []).append(step.step)
@@ -114,6 +114,8 @@ class Translator:
         yield from self._spoken(res)
         if _action(data) == ENGINE_START and self.engine == "starting":
             self.engine = "no"
+        if self.end is not None and self.end.exit:  # the engine has said why; the playbook only repeats it
+            return
         if data.get("ignore_errors"):
             yield self._step(data, "ok", "an expected failure")
             return

@@ -79,7 +79,7 @@ class PlainView:
         if isinstance(event, HostProblem):
             return sentences.host_problem(event)
         if isinstance(event, HostStep):
-            return [sentences.host_step(event)] if self._wants(event) else []
+            return sentences.host_step(event) if self._wants(event) else []
         if isinstance(event, Note):
             return [sentences.note(event)] if self._wants_note(event) else []
         if isinstance(event, CheckResult) and not event.ok:

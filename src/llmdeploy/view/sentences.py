@@ -20,11 +20,15 @@ WIDTH = 11  # of the first column: "unreachable"
 LAST_LINES = 20
 
 
-def host_step(event: HostStep) -> str:
-    """Out: `changed     head-server  Install Docker (12 s)`."""
+def host_step(event: HostStep) -> list[str]:
+    """Out: `changed     head-server  Install Docker (12 s)`; the output of a command that failed follows in lines."""
     took = f" ({seconds(event.seconds)})" if event.seconds >= 1 else ""
-    why = f": {one_line(event.detail)}" if event.detail else ""
-    return f"{event.state:<{WIDTH}}  {event.host}  {event.step}{took}{why}"
+    first, *more = event.detail.splitlines() or [""]
+    why = f": {one_line(first)}" if first else ""
+    return [
+        f"{event.state:<{WIDTH}}  {event.host}  {event.step}{took}{why}",
+        *(f"{'':<{WIDTH}}  {line}" for line in more),
+    ]
 
 
 def host_problem(event: HostProblem) -> list[str]:
