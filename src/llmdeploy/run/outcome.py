@@ -66,7 +66,7 @@ def outcome(
     fine = rc == 0 or (rc is None and seen.finished and not seen.failed and not seen.unreachable)
     fine = fine and (seen.end is None or seen.end.exit == 0)
     status = forced or ("successful" if fine else "failed")
-    if status == "stopped" and seen.end and seen.end.verdict in ("done", "unchanged"):
+    if status in ("stopped", "deadline") and seen.end and seen.end.verdict in ("done", "unchanged"):
         status = "successful"  # it was finished before it heard of the wish
     return RunOutcome(
         status=status,
@@ -87,7 +87,7 @@ def _exit(status: Status, seen: Translator) -> Exit:
         return Exit.INTERRUPTED
     if status == "successful":
         return Exit.DONE
-    if seen.end and seen.end.exit:
+    if seen.end and seen.end.exit and (status, seen.end.verdict) != ("deadline", "stopped"):
         return _known(seen.end.exit)
     return Exit.UNREACHABLE if seen.unreachable and status == "failed" else Exit.FAILED
 

@@ -137,12 +137,22 @@ class _Run:
             self._end_as("interrupted", signals)
         elif self._asked_to_stop:
             self._end_as(self._forced if self._forced == "deadline" else "stopping", signals)
-        elif signals.choose(self.policy, number) == "detach":
-            self._wait_for_engine()
-            self._end_as("detached", signals)
         else:
-            self._forced = "stopped"
-            self._stop_engine(signals)
+            choice = signals.choose(self.policy, number)
+            self._catch_up()
+            if self._done is not None or self.seen.end is not None:
+                return  # it ended while we asked: nothing is left to choose
+            if choice == "stop":
+                self._forced = "stopped"
+                self._stop_engine(signals)
+            else:
+                self._wait_for_engine()
+                self._end_as("detached", signals)
+
+    def _catch_up(self) -> None:
+        """Hands on what has come while a person was asked."""
+        while self._done is None and not self.worker.queue.empty():
+            self._next()
 
     def _late(self, signals: Signals) -> None:
         """The deadline: like a stop; when even that takes too long nobody waits any more."""

@@ -155,6 +155,9 @@ DONE, UNHEALTHY = ReleaseEnded("done", 0, "fine"), ReleaseEnded("unhealthy", 7, 
         ("stopped", 0, ReleaseEnded("stopped", 130), False, "stopped", Exit.INTERRUPTED),
         ("stopped", 0, DONE, False, "successful", Exit.DONE),
         ("deadline", None, None, False, "deadline", Exit.FAILED),
+        ("deadline", 0, ReleaseEnded("stopped", 130), False, "deadline", Exit.FAILED),
+        ("deadline", 2, UNHEALTHY, False, "deadline", Exit.UNHEALTHY),
+        ("deadline", 0, DONE, False, "successful", Exit.DONE),
     ],
 )
 def test_the_outcome(

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -28,9 +29,12 @@ from llmdeploy.events import (
     ReleasePlanned,
     ServiceState,
 )
-from llmdeploy.run.interrupt import Policy
+from llmdeploy.run.interrupt import Choice, Policy, Signals
 from llmdeploy.run.log import RunLog
 from llmdeploy.run.processes import PROC, family, processes
+from llmdeploy.run.start import _Run
+from llmdeploy.run.translate import Translator
+from llmdeploy.run.worker import Done
 
 from .conftest import FOLLOWING, Site
 
@@ -225,6 +229,23 @@ def test_a_second_signal_leaves_the_engine_alone_with_its_stopping(site: Site) -
     assert nothing_left(site.folder)
 
 
+def test_a_release_that_ends_while_we_ask_has_ended(site: Site) -> None:
+    def ask() -> Choice:
+        while "end" not in (site.folder / "progress.jsonl").read_text():
+            time.sleep(0.1)
+        time.sleep(5)
+        return "detach"
+
+    outcome = site.run(
+        {"name": "Release", "tasks": FOLLOWING},
+        hosts={"a": {"lines": 20, "slow": 0}},
+        on_event=once(is_following, send(signal.SIGINT)),
+        policy=Policy(ask=ask),
+    )
+    assert outcome.status == "successful"
+    assert outcome.end == ReleaseEnded("done", 0, "all done")
+
+
 def test_the_deadline_before_the_release(site: Site) -> None:
     outcome = site.run(
         {"name": "Prepare", "tasks": [{"name": "Long", "ansible.builtin.command": "sleep 3333"}]}, deadline=2.0
@@ -235,18 +256,39 @@ def test_the_deadline_before_the_release(site: Site) -> None:
     assert nothing_left(site.folder)
 
 
+class FakeWorker:
+    """Ansible with a follower that says what the engine says; `stop` is the engine's stop file."""
+
+    def __init__(self) -> None:
+        self.queue: SimpleQueue[Any] = SimpleQueue()
+        self.stop, self.cancelled = threading.Event(), False
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        self._say({"kind": "service", "name": "a", "state": "starting"})
+        while not (self.stop.is_set() or self.cancelled):
+            time.sleep(0.02)
+        if self.stop.is_set():
+            self._say({"kind": "end", "verdict": "stopped", "exit": 130, "summary": "stopped as asked"})
+        self.queue.put(Done(0 if self.stop.is_set() else None))
+
+    def _say(self, line: dict[str, Any]) -> None:
+        data = {"task_action": "llmdeploy_follow", "host": "a", "res": {"lines": [line]}}
+        self.queue.put({"event": "runner_retry", "event_data": data})
+
+
 @pytest.mark.parametrize("hears", [True, False])
-def test_the_deadline_stops_the_engine(site: Site, hears: bool) -> None:
-    outcome = site.run(
-        {"name": "Release", "tasks": FOLLOWING},
-        hosts={"a": {"lines": 100, "slow": 0}},
-        deadline=4.0,
-        stop_patience=2.0,
-        request_stop=(site.folder / "stop").touch if hears else lambda: None,
-    )
+def test_the_deadline_stops_the_engine(hears: bool) -> None:
+    worker = FakeWorker()
+    tell = worker.stop.set if hears else lambda: None
+    run = _Run(worker, Translator(), lambda _event: None, Policy(), tell, str, None)  # type: ignore[arg-type]
+    with Signals() as signals:
+        outcome = run.follow(signals, 0.5, 0.5)
     assert outcome.status == "deadline"
+    assert outcome.exit_hint == Exit.FAILED
     assert (outcome.end is not None) is hears
-    assert nothing_left(site.folder)
 
 
 def test_a_stop_that_cannot_be_told_is_reported(site: Site) -> None:
