@@ -14,6 +14,7 @@ from .failure import describe
 from .progress import Progress, harmless
 from .verify import verify_stack
 
+EDGE_FINDS_WITHIN = 5.0  # seconds: its name lookups and health checks come once a second
 TURN = 0.25
 EDGE = "edge"  # the service through which published ports are asked
 _FLYING = ("starting", "healthy", "answering")
@@ -189,12 +190,13 @@ class Release:
 
     def _say(self, unit: Unit) -> None:
         """Write the state of a unit when it is news."""
-        news = (unit.state, unit.verdict.healthy, unit.verdict.wanted, unit.detail)
+        detail = _news(unit)
+        news = (unit.state, unit.verdict.healthy, unit.verdict.wanted, detail)
         if self._said.get(unit.name) != news:
             self._said[unit.name] = news
             self._progress.write(
                 "service", name=unit.name, state=unit.state, wave=unit.wave, healthy=unit.verdict.healthy,
-                wanted=unit.verdict.wanted, elapsed=unit.elapsed(), detail=unit.detail,
+                wanted=unit.verdict.wanted, elapsed=unit.elapsed(), detail=detail,
             )  # fmt: skip
 
     def _names_in(self, *states: str) -> list[str]:
@@ -211,6 +213,12 @@ class Release:
             "unchanged": self._names_in("unchanged"),
             "not touched": self._names_in("waiting", "blocked"),
         }
+
+
+def _news(unit: Unit) -> str:
+    """The detail worth telling: that the edge has not found a new replica in its first seconds is not."""
+    fresh = unit.state in ("healthy", "answering") and time.monotonic() - unit.steady < EDGE_FINDS_WITHIN
+    return "" if fresh else unit.detail
 
 
 def _plain(unit: Unit) -> str:
