@@ -99,7 +99,9 @@ def attach(session: Session) -> Outcome:
 def _refuse(plan: Plan) -> None:
     errors = [problem for problem in plan.data["problems"] if problem["level"] == "error"]
     if errors:
-        lines = [f"{one['host']}: {one['message']}" + (f" → {one['hint']}" if one["hint"] else "") for one in errors]
+        lines = [
+            f"  {one['host']}: {one['message']}" + (f"\n      → {one['hint']}" if one["hint"] else "") for one in errors
+        ]
         count = f"{len(errors)} problem{'s' if len(errors) > 1 else ''}"
         raise LlmdeployError(
             f"{count} in the way; nothing was changed:\n" + "\n".join(lines), details={"problems": errors}

@@ -52,9 +52,10 @@ def message(text: str, hint: str, err: TextIO) -> None:
     """Prints an error and what to do next; GitHub gets an annotation too."""
     console = make_console(err)
     text, hint = _safe(text), _safe(hint)
-    console.print(Text("Error: ", "bold red").append(text, _REST))
+    whole = not console.is_terminal  # in a pipe a line is a line, however long
+    console.print(Text("Error: ", "bold red").append(text, _REST), soft_wrap=whole)
     if hint:
-        console.print(Text("Hint: ", "bold").append(hint, _REST))
+        console.print(Text("Hint: ", "bold").append(hint, _REST), soft_wrap=whole)
     _annotate("llmdeploy", "\n".join(part for part in (text, hint) if part), err)
 
 
