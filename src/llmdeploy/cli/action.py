@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from llmdeploy.cli.session import Outcome, Session
-from llmdeploy.errors import Exit, LlmdeployError
+from llmdeploy.errors import Exit, InterruptedRunError, LlmdeployError
 
 Verb = Callable[..., Outcome]
 
@@ -75,7 +75,7 @@ def run_verb(session: Session, verb: Callable[[], Outcome]) -> int:
         show_error(session.command, error, json=session.json)
         return int(error.exit_code)
     except KeyboardInterrupt:
-        show_error(session.command, LlmdeployError("interrupted"), json=session.json)
+        show_error(session.command, InterruptedRunError("interrupted"), json=session.json)
         return int(Exit.INTERRUPTED)
     except Exception as error:  # noqa: BLE001 (the boundary: a bug becomes a report, not a traceback)
         show_error(session.command, _bug(error), json=session.json)

@@ -31,11 +31,16 @@ def make_job(connection: Connection, *, action: str, message: str = "", limit_ti
         edge_host=connection.edge_host,
     )
     if limit_time is not None:
-        try:
-            job["deadline"] = parse_duration(limit_time)
-        except ValueError as error:
-            raise UsageError(f"--limit-time {limit_time}: {error}") from None
+        job["deadline"] = limit(limit_time)
     return job
+
+
+def limit(text: str) -> float:
+    """The seconds that `--limit-time` gives."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"--limit-time {text}: {error}") from None
 
 
 def rendered(connection: Connection, job: Job, *, full: bool = False) -> RunDirectory:

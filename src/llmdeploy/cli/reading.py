@@ -53,14 +53,13 @@ def plan(session: Session) -> Outcome:
 def doctor(session: Session, limit_time: LimitTime = None) -> Outcome:
     """Check every host as a deploy would: system, disk, memory, ports, clock, kernel, Docker. Changes nothing."""
     from llmdeploy.cli.connection import connect
-    from llmdeploy.cli.making import make_job, rendered
+    from llmdeploy.cli.making import limit, make_job, rendered
     from llmdeploy.cli.planning import PATIENCE, examine
-    from llmdeploy.config.units import parse_duration
 
-    env = session.load()
+    env, patience = session.load(), limit(limit_time) if limit_time else PATIENCE
     with connect(session, env) as connection:
         files = rendered(connection, make_job(connection, action="doctor"))
-        hosts, problems = examine(connection, files, timeout=parse_duration(limit_time) if limit_time else PATIENCE)
+        hosts, problems = examine(connection, files, timeout=patience)
     errors = [problem for problem in problems if problem["level"] == "error"]
     unreachable = any(problem["check"] == "reachable" for problem in errors)
     code = Exit.UNREACHABLE if unreachable else Exit.FAILED if errors else Exit.DONE
