@@ -370,17 +370,34 @@ def sshd(tmp_path: Path) -> Iterator[dict[str, Any]]:
     running.wait()
 
 
+def once_running(command: str, act: Callable[[], None]) -> Callable[[], None]:
+    """Waits, for ten seconds at most, until the command runs on the far side."""
+
+    def wait() -> None:
+        until = time.monotonic() + 10
+        while f"{command} " not in commands() and time.monotonic() < until:
+            time.sleep(0.05)
+        act()
+
+    return wait
+
+
 @pytest.mark.parametrize("ends", ["by itself", "by Ctrl-C"])
 def test_no_ssh_is_left(site: Site, sshd: dict[str, Any], ends: str) -> None:
-    command = f"sleep {'0.1' if ends == 'by itself' else '3333'}"
-    act = send(signal.SIGINT) if ends == "by Ctrl-C" else lambda: None
-    seconds = iter(range(1, 100))
+    command = "sleep 0.1" if ends == "by itself" else f"sleep 3333.{os.getpid()}"
+    act = once_running(command, send(signal.SIGINT)) if ends == "by Ctrl-C" else lambda: None
+    # Without pipelining the far side notices that nobody listens any more: what long tasks of our roles do.
+    long = {"name": "Long", "ansible.builtin.command": command, "vars": {"ansible_pipelining": False}}
     outcome = site.run(
-        {"name": "Look", "tasks": [{"name": "Read", "say": {}}, {"name": "Long", "ansible.builtin.command": command}]},
+        {"name": "Look", "tasks": [{"name": "Read", "say": {}}, long]},
         hosts={"far": sshd},
-        on_event=once(lambda event: isinstance(event, HostStep) and event.step == "Long", act),
+        on_event=once(
+            lambda event: isinstance(event, HostStep) and event.step == "Long", act_once_running(command, act)
+        ),
     )
     assert outcome.status == ("successful" if ends == "by itself" else "interrupted")
-    while next(seconds) < 20 and [line for line in commands() if "/lld-" in line]:
+    until = time.monotonic() + 5
+    while time.monotonic() < until and [line for line in commands() if "/lld-" in line or line == f"{command} "]:
         time.sleep(0.1)
     assert not [line for line in commands() if "/lld-" in line and str(sshd["ansible_port"]) in line]
+    assert f"{command} " not in commands()
