@@ -152,7 +152,7 @@ def _run(session: Session, connection: Connection, files: RunDirectory, job: Job
     if outcome.exit_hint != Exit.DONE:
         message = told.summary(outcome.message) if outcome.exit_hint == Exit.UNHEALTHY else outcome.message
         whole = session.json or outcome.exit_hint == Exit.UNHEALTHY
-        errors = [_brief(message, _next_step(env.name, outcome.exit_hint), whole=whole)]
+        errors = [_brief(message, _next_step(env.name, outcome.exit_hint, outcome.status), whole=whole)]
     return Outcome("deploy", data, outcome.exit_hint, errors)
 
 
@@ -164,11 +164,13 @@ def _brief(message: str, hint: str, *, whole: bool) -> dict[str, str]:
     return {"message": brief, "hint": "; ".join(advice) or hint}
 
 
-def _next_step(env: str, code: Exit) -> str:
+def _next_step(env: str, code: Exit, status: str = "") -> str:
+    if status in ("detached", "stopping"):
+        return f"llmdeploy {env} attach follows it"
     steps = {
         Exit.UNHEALTHY: f"llmdeploy {env} status shows what runs; correct the cause and deploy again",
         Exit.LOCKED: f"llmdeploy {env} attach shows the other run",
-        Exit.INTERRUPTED: f"llmdeploy {env} attach, or llmdeploy {env} deploy to go on",
+        Exit.INTERRUPTED: f"llmdeploy {env} deploy goes on from here",
         Exit.UNREACHABLE: f"llmdeploy {env} doctor checks every host",
     }
     return steps.get(code, "")

@@ -53,8 +53,8 @@ class RunOutcome:
 _MESSAGES: dict[Status, str] = {
     "interrupted": "stopped before the release began: no service was touched; a host may be prepared in part, "
     "the next run continues there",
-    "stopping": "the release was told to stop and does so on the manager; attach shows it",
-    "detached": "the release goes on, on the manager; attach shows it",
+    "stopping": "the release was told to stop and does so on the manager",
+    "detached": "the release goes on, on the manager",
 }
 
 

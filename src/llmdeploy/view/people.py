@@ -48,12 +48,13 @@ def error(problem: LlmdeployError, err: TextIO) -> None:
         message(problem.message, problem.hint, err)
 
 
-def message(text: str, hint: str, err: TextIO) -> None:
-    """Prints an error and what to do next; GitHub gets an annotation too."""
+def message(text: str, hint: str, err: TextIO, *, wanted: bool = False) -> None:
+    """Prints an error and what to do next; GitHub gets an annotation too. `wanted`: somebody chose this end."""
     console = make_console(err)
     text, hint = _safe(text), _safe(hint)
     whole = not console.is_terminal  # in a pipe a line is a line, however long
-    console.print(Text("Error: ", "bold red").append(text, _REST), soft_wrap=whole)
+    title = Text("Note: ", "bold yellow") if wanted else Text("Error: ", "bold red")
+    console.print(title.append(text, _REST), soft_wrap=whole)
     if hint:
         console.print(Text("Hint: ", "bold").append(hint, _REST), soft_wrap=whole)
     _annotate("llmdeploy", "\n".join(part for part in (text, hint) if part), err)

@@ -33,7 +33,8 @@ def show_outcome(
     people.table(kind, data, out)
     if kind not in _SELF_EXPLAINING:
         for error in errors:
-            people.message(str(error.get("message", "")), str(error.get("hint", "")), err)
+            wanted = exit_code == Exit.INTERRUPTED
+            people.message(str(error.get("message", "")), str(error.get("hint", "")), err, wanted=wanted)
 
 
 def show_error(

@@ -19,7 +19,7 @@ def deploy(data: Data, unicode: bool) -> Lines:
     release = data.get("release") or {}
     good = verdict in ("done", "unchanged", "successful") and not data.get("unreachable")
     look = SERVICE["done"] if good else LEVEL["warning"] if verdict in _CALM else HOST["failed"]
-    took = f" in {seconds(float(data['seconds']))}" if data.get("seconds") else ""
+    took = f" in {seconds(float(data['seconds']))}" if data.get("seconds") and verdict not in _CALM else ""
     yield Text()
     sign = look.sign if unicode else look.ascii
     yield Text(f"{sign} {data.get('environment')}: {_VERDICTS.get(verdict, verdict)}{took}", look.style)
@@ -44,6 +44,7 @@ _VERDICTS = {
     "conflict": "somebody else changed the cluster meanwhile",
     "detached": "detached, the release goes on",
     "stopping": "stopping, on the manager",
+    "interrupted": "interrupted before the release began",
 }
 
 
