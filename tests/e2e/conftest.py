@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -46,20 +46,20 @@ def make_images(tmp_path_factory: pytest.TempPathFactory) -> MakeImages:
     """Make the images that a project builds, on this machine's engine and by the product's own module.
 
     `make_images(project, "staging")` returns their names: what a deploy of that environment would call them, so that
-    a host that has been given them (`lab.load(*names)`) builds nothing.
+    a host that has been given them (`lab.load(*names)`) builds nothing. Folders in `without` are left out.
     """
     ensure_engine()
 
-    def make(project: Project, env: str = "dev") -> list[str]:
+    def make(project: Project, env: str = "dev", *, without: Collection[str] = ()) -> list[str]:
         folder = tmp_path_factory.mktemp("contexts")
         environment = load(Files(project.root), env, ())
-        built = [source for source in image_sources(environment) if source.kind == "build"]
-        write_contexts(environment, built, folder)
+        wanted = [one for one in image_sources(environment) if one.context and one.context.build.context not in without]
+        write_contexts(environment, wanted, folder)
         with alone(paths.cache() / "images.lock"):
-            missing = [source.variables(folder) for source in built if not _exists(source.ref)]
+            missing = [source.variables(folder) for source in wanted if not _exists(source.ref)]
             if missing:
                 _make(missing, folder)
-        return [source.ref for source in built]
+        return [source.ref for source in wanted]
 
     return make
 
