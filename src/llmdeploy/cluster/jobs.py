@@ -16,11 +16,15 @@ from llmdeploy.errors import LlmdeployError
 JOBS = "/var/lib/llmdeploy/jobs"
 
 _NEWEST = f"""
-folders = sorted(Path({JOBS!r}).glob("*/job.json"), key=lambda path: path.stat().st_mtime)
-job = json.loads(folders[-1].read_text()) if folders else {{}}
+def rank(folder):
+    refused = any(line["kind"] == "end" and line["verdict"] == "locked" for line in read(folder)[0])
+    return alive(folder), not refused, (folder / "job.json").stat().st_mtime
+
+folder = max((path.parent for path in Path({JOBS!r}).glob("*/job.json")), key=rank, default=None)
+job = json.loads((folder / "job.json").read_text()) if folder else {{}}
 found = {{"id": job.get("id", ""), "by": job.get("by", {{}}), "action": job.get("action", "")}}
-found |= {{"stack": job.get("stack", ""), "alive": bool(folders) and alive(folders[-1].parent)}}
-found |= {{"started": folders[-1].stat().st_mtime if folders else 0.0}}
+found |= {{"stack": job.get("stack", ""), "alive": bool(folder) and alive(folder)}}
+found |= {{"started": (folder / "job.json").stat().st_mtime if folder else 0.0}}
 print(json.dumps(found))
 """
 _FOLLOW = """
@@ -52,7 +56,9 @@ class Running:
 
 
 def newest(managers: Sequence[Access]) -> Running | None:
-    """The release under way, else the newest that ended; None when there never was one.
+    """The release under way, else the newest that ended (one that was locked out only when there is no other).
+
+    None when there never was one.
 
     Raises the error of a manager when none of them can be asked.
     """

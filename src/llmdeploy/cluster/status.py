@@ -11,6 +11,7 @@ from llmdeploy.engine.ledger import number
 from llmdeploy.engine.tasks import judge
 
 RESTARTED = ("failed", "rejected", "orphaned")
+PAUSED = ("paused", "rollback_paused")
 
 
 def status(live: Live, settings: Settings) -> dict[str, Any]:
@@ -74,13 +75,18 @@ def _service(live: Live, settings: Settings, name: str, hosts: Mapping[str, str]
     verdict = judge(service, tasks, before=[task["ID"] for task in crashed], written=False)
     up = [task for task in tasks if task["Status"]["State"] == "running" and task["DesiredState"] == "running"]
     given = settings.services.get(name)
+    paused = (service.get("UpdateStatus") or {}).get("State") in PAUSED
+    state = _state(verdict.state, len(up), crashed)
+    detail = "" if verdict.state == "healthy" else verdict.reason
+    if paused and state == "healthy":  # the old task serves: Docker stops it only when the new one is healthy
+        state, detail = "degraded", "its last update failed and is paused; what runs may be the version before"
     return {
         "name": name,
         "group": given.group if given else "edge",
         "wanted": verdict.wanted,
         "healthy": verdict.healthy,
-        "state": _state(verdict.state, len(up), crashed),
-        "detail": "" if verdict.state == "healthy" else verdict.reason,
+        "state": state,
+        "detail": detail,
         "image": service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"],
         "updated": service["UpdatedAt"],
         "hosts": sorted({hosts.get(task.get("NodeID", ""), "?") for task in up}),
