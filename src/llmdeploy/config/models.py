@@ -111,7 +111,7 @@ class Volume(Model):
 
     source: str = Field(description="volume name, or absolute path on the host")
     target: str = Field(pattern=r"^/", description="absolute path in the container")
-    read_only: bool = Field(default=False)
+    read_only: bool = Field(default=False, description="the service cannot write to it")
 
 
 def _as_volume(value: Any) -> Any:
@@ -133,7 +133,7 @@ class Container(Model):
         default=None,
         min_length=1,
         pattern=r"^\S+$",
-        description="image reference, from a registry or present on the control machine",
+        description="image reference: from a registry, from `images.archives`, or loaded on the first manager",
     )
     build: BuildField | None = Field(
         default=None, description="build folder (a path, or context/dockerfile/args) instead of an image"
@@ -168,7 +168,8 @@ class Edge(Container):
     """The edge proxy: HAProxy on every edge host, answering on the published ports."""
 
     groups: list[GroupName] | None = Field(
-        default=None, description="inventory groups whose hosts run the edge; default: all hosts"
+        default=None,
+        description="inventory groups whose hosts run the edge; default: the group `edge` if there is one, else all",
     )
     slots: Count = Field(
         default=16, ge=1, le=256, description="most replicas of one service that the edge balances over"
@@ -179,12 +180,16 @@ class Edge(Container):
 class Network(Model):
     """The overlay network of the stack."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")] = "llm-network"
+    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")] = Field(
+        default="llm-network", description="name of the network in the cluster"
+    )
     encrypted: bool = Field(default=False, description="encrypt between hosts (the kernel must have ESP)")
     mtu: Annotated[int, Field(ge=576, le=9000, strict=True)] | None = Field(
         default=None, description="below 1450 on VPNs and some clouds"
     )
-    subnet: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+\.\d+/\d+$")
+    subnet: str | None = Field(
+        default=None, pattern=r"^\d+\.\d+\.\d+\.\d+/\d+$", description="such as 10.42.0.0/16; default: Docker chooses"
+    )
 
 
 class Docker(Model):
@@ -192,29 +197,29 @@ class Docker(Model):
 
     install: bool = Field(default=True, description="install Docker where it is missing")
     log_max_size: str = Field(default="10m", pattern=r"^\d+[kmg]$", description="log rotation of containers")
-    log_max_file: Count = Field(default=3, ge=1, le=100)
+    log_max_file: Count = Field(default=3, ge=1, le=100, description="files kept of each container's log")
 
 
 class Request(Model):
     """A real request through the edge that must succeed for the stack to count as working."""
 
-    name: str
-    service: Name
+    name: str = Field(description="name of the check")
+    service: Name = Field(description="service that is asked")
     port: PortNumber = Field(description="the service's own port number; it must be published")
-    method: Literal["GET", "POST", "PUT", "HEAD", "DELETE"] = "GET"
-    path: str = Field(default="/", pattern=r"^/\S*$")
-    headers: dict[str, str] = {}
-    body: str | None = None
-    expect_status: Count = Field(default=200, ge=100, le=599)
+    method: Literal["GET", "POST", "PUT", "HEAD", "DELETE"] = Field(default="GET", description="HTTP method")
+    path: str = Field(default="/", pattern=r"^/\S*$", description="path and query")
+    headers: dict[str, str] = Field(default={}, description="request headers")
+    body: str | None = Field(default=None, description="request body")
+    expect_status: Count = Field(default=200, ge=100, le=599, description="status the answer must have")
     expect_json: str | None = Field(default=None, description="dotted path that must be in the answer and not empty")
     expect_text: str | None = Field(default=None, description="text that must be in the answer")
-    timeout: Seconds = 10.0
+    timeout: Seconds = Field(default=10.0, description="for the whole answer")
 
 
 class Verify(Model):
     """What `verify`, and every deploy at its end, checks beyond health."""
 
-    requests: list[Request] = []
+    requests: list[Request] = Field(default=[], description="real requests through the edge")
 
 
 class Images(Model):
@@ -229,10 +234,10 @@ class Settings(Model):
     stack: Name = Field(default="llm", description="name of the stack in the cluster")
     confirm: bool = Field(default=False, description="ask before every change (always so for production)")
     deadline: Seconds = Field(default=900.0, description="for a whole release")
-    network: Network = Network()
-    edge: Edge = Field(default=Edge(build=Build(context="edge")))
-    docker: Docker = Docker()
-    images: Images = Images()
+    network: Network = Field(default=Network(), description="the network that all services share")
+    edge: Edge = Field(default=Edge(build=Build(context="edge")), description="the edge proxy")
+    docker: Docker = Field(default=Docker(), description="Docker on the hosts")
+    images: Images = Field(default=Images(), description="images that no registry has")
     defaults: dict[str, Any] = Field(default={}, description="values for every service that does not set them itself")
-    services: Annotated[dict[Name, Service], Field(min_length=1)]
-    verify: Verify = Verify()
+    services: Annotated[dict[Name, Service], Field(min_length=1, description="every service by its name")]
+    verify: Verify = Field(default=Verify(), description="checks beyond health")
