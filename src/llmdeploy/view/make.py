@@ -13,6 +13,7 @@ from typing import Protocol, TextIO
 
 from llmdeploy.events import Event
 from llmdeploy.view.github import GithubView
+from llmdeploy.view.gone import unless_gone
 from llmdeploy.view.jsonlines import JsonLinesView
 from llmdeploy.view.plain import PlainView
 
@@ -53,12 +54,14 @@ class OpenView:
     def on_event(self, event: Event) -> None:
         """Shows an event, and writes it to the log first."""
         for view in self._views:
-            view.on_event(event)
+            with unless_gone(blind=view is self._views[-1]):
+                view.on_event(event)
 
     def say(self, text: str) -> None:
         """Shows a line that is no event."""
         for view in self._views:
-            view.say(text)
+            with unless_gone(blind=view is self._views[-1]):
+                view.say(text)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
@@ -69,7 +72,8 @@ class OpenView:
     def close(self) -> None:
         """Closes the view; a second time does nothing."""
         for view in self._views:
-            view.close()
+            with unless_gone(blind=view is self._views[-1]):
+                view.close()
 
     def __enter__(self) -> OpenView:
         return self

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from llmdeploy.errors import Exit, LlmdeployError
+from llmdeploy.view.gone import unless_gone
 from llmdeploy.view.jsonlines import dumps, envelope
 
 _SELF_EXPLAINING = ("verify", "doctor")  # their tables say what their errors say
@@ -25,12 +26,20 @@ def show_outcome(
 ) -> None:
     """Prints what a verb gave back: a table for `kind` on stdout and its errors on stderr, or one JSON envelope."""
     out, err = out or sys.stdout, err or sys.stderr
-    if json:
-        _write(out, dumps(envelope(command, exit_code, data, errors)))
-        return
+    with unless_gone():
+        if json:
+            _write(out, dumps(envelope(command, exit_code, data, errors)))
+        else:
+            _outcome(kind, data, exit_code, errors, out, err)
+
+
+def _outcome(
+    kind: str, data: Mapping[str, Any], exit_code: Exit, errors: Sequence[Mapping[str, Any]], out: TextIO, err: TextIO
+) -> None:
     from llmdeploy.view import people  # noqa: PLC0415  # rich is not loaded where a program reads
 
     people.table(kind, data, out)
+    out.flush()
     if kind not in _SELF_EXPLAINING:
         for error in errors:
             wanted = exit_code == Exit.INTERRUPTED
@@ -47,13 +56,15 @@ def show_error(
 ) -> None:
     """Prints why a verb failed: message and hint on stderr, every problem of a ConfigError; or one JSON envelope."""
     out, err = out or sys.stdout, err or sys.stderr
-    if json:
-        entry = {"message": error.message, "hint": error.hint, **error.details}
-        _write(out, dumps(envelope(command, error.exit_code, {}, [entry])))
-        return
-    from llmdeploy.view import people  # noqa: PLC0415
+    with unless_gone():
+        if json:
+            entry = {"message": error.message, "hint": error.hint, **error.details}
+            _write(out, dumps(envelope(command, error.exit_code, {}, [entry])))
+            return
+        from llmdeploy.view import people  # noqa: PLC0415
 
-    people.error(error, err)
+        people.error(error, err)
+        err.flush()
 
 
 def _write(out: TextIO, text: str) -> None:
