@@ -43,7 +43,8 @@ class Release:
         self._stop, self._beat, self._keep = stop, beat, keep
         self._units = found.units
         self._names = {value: key for key, value in found.ids["networks"].items()}
-        self._until = time.monotonic() + float(job.get("deadline") or 900.0)
+        self._limit = float(job.get("deadline") or 900.0)
+        self._until = time.monotonic() + self._limit
         self._said: dict[str, tuple[Any, ...]] = {}
         self._stopped = False
         self._verdict = ""  # what went wrong, as soon as something did
@@ -174,7 +175,7 @@ class Release:
         if unit.state not in _FLYING:
             return
         if now > self._until:
-            self._fail(unit, f"the deadline of the whole release ({self._job.get('deadline')} s) passed: {unit.detail}")
+            self._fail(unit, f"the deadline of the whole release ({self._limit:g} s) passed: {unit.detail}")
         elif now - unit.began > unit.deadline:
             self._fail(unit, f"not done within {unit.deadline:g} s: {unit.detail or 'not stable yet'}")
 
