@@ -12,7 +12,8 @@ lint() {
     ruff check .
     ruff format --check .
     mypy
-    ansible-lint --offline --strict --profile production playbooks
+    ANSIBLE_LIBRARY=playbooks/library ANSIBLE_ACTION_PLUGINS=playbooks/action_plugins ANSIBLE_ROLES_PATH=playbooks/roles \
+        ansible-lint --offline --strict --profile production playbooks
 }
 unit() { pytest tests/unit "$@"; }
 playbooks() { pytest tests/playbooks "$@"; }
