@@ -54,7 +54,7 @@ def deploy(
         plan = make_plan(connection, files, job)
         _refuse(plan)
         if plan.nothing and not full:
-            return _unchanged(connection, plan)
+            return _unchanged(connection, plan, job)
         if must_ask:
             _confirm(session, env, plan)
         return _run(session, connection, files, job, on_interrupt)
@@ -120,14 +120,19 @@ def _confirm(session: Session, env: Environment, plan: Plan) -> None:
         raise UsageError("not confirmed; nothing was changed")
 
 
-def _unchanged(connection: Connection, plan: Plan) -> Outcome:
+def _unchanged(connection: Connection, plan: Plan, job: Job) -> Outcome:
     """Nothing differs: only ask whether it works, as after any deploy."""
+    from llmdeploy.cli.logs import open_log
     from llmdeploy.cluster.verify import verify
     from llmdeploy.release.job import all_checks
 
     env = connection.env
     results = verify(connection.edge_access, all_checks(env.settings, "127.0.0.1"))
     failed = [result for result in results if not result["ok"]]
+    with open_log(job) as log:
+        log.line("nothing to change: hosts, images, edge and services are as configured")
+        for one in results:
+            log.line(f"{'ok  ' if one['ok'] else 'FAIL'}  {one['name']}  {one['ms']:.0f} ms  {one['detail']}")
     if failed:
         lines = "\n".join(f"{one['name']}: {one['detail']}" for one in failed)
         raise UnhealthyError(
@@ -136,7 +141,7 @@ def _unchanged(connection: Connection, plan: Plan) -> Outcome:
             details={"checks": results},
         )
     data = {"environment": env.name, "verdict": "unchanged", "services": plan.data["services"], "checks": results}
-    return Outcome("deploy", data)
+    return Outcome("deploy", {**data, "log": str(log.path)})
 
 
 def _run(session: Session, connection: Connection, files: RunDirectory, job: Job, on_interrupt: str) -> Outcome:

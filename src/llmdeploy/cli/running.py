@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from llmdeploy.cli.connection import Connection
+from llmdeploy.cli.logs import open_log
 from llmdeploy.cli.session import Session
 from llmdeploy.cluster.access import Access
 from llmdeploy.cluster.health import complete
@@ -20,7 +21,6 @@ from llmdeploy.release.job import Job
 from llmdeploy.render.rundir import RunDirectory
 from llmdeploy.run.environment import child_environment
 from llmdeploy.run.interrupt import Choice, Policy
-from llmdeploy.run.log import RunLog
 from llmdeploy.run.outcome import RunOutcome
 from llmdeploy.run.start import start
 from llmdeploy.view import make_view
@@ -55,7 +55,7 @@ def run_site(
     """Drives site.yml to its end; events go to the view and the log. Out: the outcome, and what failed."""
     env = connection.env
     playbooks = resources() / "playbooks"
-    log = RunLog(log_folder() / env.name, f"{job['id']}-{job['action']}")
+    log = open_log(job, redact=session.redact)
     manager = connection.managers[0]
     with log, make_view(session.view_mode, environment=env.name, action=str(job["action"]), log=log.stream) as view:
         told = Told(view.on_event, list(connection.accesses.values()))
@@ -76,15 +76,10 @@ def run_site(
             policy=Policy(ask=_ask(view) if sys.stdin.isatty() else None, on_interrupt=cast("Any", on_interrupt)),
             request_stop=lambda: request_stop(Running(manager, {"id": job["id"], "alive": True})),
             targets={name: access.tried for name, access in connection.accesses.items()},
+            redact=session.redact,
             log=log,
         )
     return outcome, told
-
-
-def log_folder() -> Path:
-    """Where logs of runs are kept: `$XDG_STATE_HOME/llmdeploy/logs`, by default under ~/.local/state."""
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "llmdeploy" / "logs"
 
 
 def _password_file(session: Session, folder: Path) -> Path | None:

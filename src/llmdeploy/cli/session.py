@@ -53,6 +53,10 @@ class Session:
         except EOFError:
             raise UsageError("--ask-become-pass: no password was given, and there is nobody to ask") from None
 
+    def redact(self, text: str) -> str:
+        """`text` without the password that was typed, should a host repeat it."""
+        return text.replace(self.become_password, "***") if self.become_password else text
+
     @property
     def view_mode(self) -> ViewMode:
         """How a run is to be shown."""

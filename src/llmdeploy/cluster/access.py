@@ -12,6 +12,9 @@ from pathlib import Path
 from llmdeploy.config import Host
 
 CONNECT_TIMEOUT = 5
+_MARK = "llmdeploy begins"
+# sudo reads the password only where it asks for one; elsewhere the line must not reach the command.
+_AFTER_PASSWORD = ["sh", "-c", f'while read -r line && [ "$line" != "{_MARK}" ]; do :; done; exec "$@"', "sh"]
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,13 @@ class Access:
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """The local command line that runs `argv` on the host, as root."""
-        sudo = ["sudo", "-S", "-p", ""] if self.become_password else ["sudo", "-n"]
+        sudo = ["sudo", "-S", "-p", "", *_AFTER_PASSWORD] if self.become_password else ["sudo", "-n"]
         remote = [*(sudo if self.become else []), *argv]
         return [*self.ssh, shlex.join(remote)] if self.ssh else remote
 
     def prefix(self) -> bytes:
         """What must come first on the command's standard input (sudo's password, if one is needed)."""
-        return f"{self.become_password}\n".encode() if self.become and self.become_password else b""
+        return f"{self.become_password}\n{_MARK}\n".encode() if self.become and self.become_password else b""
 
     @property
     def tried(self) -> str:

@@ -103,7 +103,8 @@ def probes() -> dict[str, Path]:
 def fingerprint(env: Environment) -> str:
     """A hash of all that the preparation of a host depends on; a host that carries it is not prepared again."""
     digest = hashlib.sha256(json.dumps(env.settings.docker.model_dump(), sort_keys=True).encode())
-    role = resources() / "playbooks" / "roles" / "docker"
-    for path in [*sorted(role.rglob("*.yml")), *probes().values()]:
+    playbooks = resources() / "playbooks"
+    module = playbooks / "library" / "llmdeploy_docker.py"
+    for path in [*sorted((playbooks / "roles" / "docker").rglob("*.yml")), module, *probes().values()]:
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()

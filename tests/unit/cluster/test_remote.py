@@ -48,7 +48,16 @@ def test_only_root_needs_no_sudo(user: str, variables: dict[str, Any], become: b
 def test_a_password_goes_through_standard_input_only() -> None:
     reached = access(host(), Path("/c"), become_password="s3cret")
     assert "s3cret" not in " ".join(reached.command(["true"]))
-    assert reached.prefix() == b"s3cret\n"
+    assert reached.prefix().startswith(b"s3cret\n")
+
+
+def test_a_password_that_sudo_does_not_ask_for_does_not_reach_the_command(tmp_path: Path, monkeypatch: Any) -> None:
+    sudo = tmp_path / "sudo"
+    sudo.write_text('#!/bin/sh\nshift 3\nexec "$@"\n')  # as with NOPASSWD: it asks nothing
+    sudo.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    here = Access("here", "127.0.0.1", (), become=True, become_password="s3cret")
+    assert run_script(here, "print(6 * 7)").strip() == "42"
 
 
 @pytest.mark.parametrize(
