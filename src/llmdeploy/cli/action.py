@@ -19,7 +19,7 @@ Verb = Callable[..., Outcome]
 Json = Annotated[bool, typer.Option("--json", help="One JSON envelope at the end (events before it, one a line).")]
 Plain = Annotated[bool, typer.Option("--plain", help="One line per change of state, no live display.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only problems and the result.")]
-Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more; -vvv also what Ansible prints.")]
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more: every step on every host.")]
 ProjectDir = Annotated[Path | None, typer.Option("--project", metavar="DIR", help="The project folder.")]
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a value: services.gateway.replicas=3")
