@@ -15,6 +15,8 @@ import pytest
 
 from llmdeploy.engine import run as engine
 from llmdeploy.engine.progress import read
+from tests.lab import roots
+from tests.lab.engine import ensure_engine
 
 NANO = 1_000_000_000
 Job = dict[str, Any]
@@ -23,11 +25,9 @@ Job = dict[str, Any]
 @pytest.fixture(scope="session")
 def client() -> Iterator[Any]:
     """The Docker API, with Swarm mode on; off again at the end if it was off."""
-    try:
-        found = docker.APIClient(version="auto", timeout=20)
-        active = found.info()["Swarm"]["LocalNodeState"] == "active"
-    except docker.errors.DockerException as problem:
-        pytest.skip(f"no Docker engine here: {problem}")
+    ensure_engine()
+    found = docker.APIClient(version="auto", timeout=20)
+    active = found.info()["Swarm"]["LocalNodeState"] == "active"
     if not active:
         found.init_swarm(advertise_addr="127.0.0.1")
     yield found
@@ -38,10 +38,7 @@ def client() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def image(client: Any) -> str:
     """The id of a small image with a shell."""
-    try:
-        return str(client.inspect_image("debian:bookworm-slim")["Id"])
-    except docker.errors.ImageNotFound:
-        pytest.skip("the image debian:bookworm-slim is not here")
+    return str(client.inspect_image(roots.ensure(roots.TINY))["Id"])
 
 
 class Stack:

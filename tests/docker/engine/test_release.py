@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from llmdeploy.engine import api, run, spec, watch
+from llmdeploy.engine import api, release, run, spec, watch
 from llmdeploy.engine.ledger import decode
 
 from .conftest import NANO, Stack, end, failure
@@ -222,7 +222,10 @@ class _Web(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_service_counts_when_it_answers_and_the_stack_when_it_is_verified(stack: Stack) -> None:
+def test_a_service_counts_when_it_answers_and_the_stack_when_it_is_verified(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "EDGE_FINDS_WITHIN", 0.0)  # tell at once what is missing
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Web)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     check = {"name": "a:80", "service": "a", "kind": "http", "via": "edge", "host": None, "port": server.server_port,
