@@ -51,6 +51,7 @@ def deploy(
     with connect(session, env) as connection:
         job = make_job(connection, action="deploy", message=message, limit_time=limit_time)
         files = rendered(connection, job, full=full)
+        session.say(f"Reading {len(connection.accesses)} host{'s' if len(connection.accesses) > 1 else ''}…")
         plan = make_plan(connection, files, job)
         _refuse(plan)
         if plan.nothing and not full:

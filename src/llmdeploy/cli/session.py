@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -56,6 +57,11 @@ class Session:
     def redact(self, text: str) -> str:
         """`text` without the password that was typed, should a host repeat it."""
         return text.replace(self.become_password, "***") if self.become_password else text
+
+    def say(self, text: str) -> None:
+        """Tells a person at a terminal what is going on before there is anything to show."""
+        if sys.stderr.isatty() and not (self.json or self.quiet):
+            sys.stderr.write(f"{text}\n")
 
     @property
     def view_mode(self) -> ViewMode:
