@@ -25,19 +25,21 @@ CALM = 10.0  # seconds after a deploy: what it has left to do on the hosts is no
 def main(arguments: list[str] | None = None) -> int:
     """Measure what is asked, print the table, write the file."""
     options = _parser().parse_args(arguments)
-    figures = Figures(notes={"load before": _load()})
+    figures, code = Figures(notes={"load before": _load()}), 0
     try:
         with stage(options.lab) as found:
             _measure(found, figures, options.what, options.runs)
     except (FailedRunError, LabError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
-        return 1
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
     figures.notes["load after"] = _load()
-    print(f"\n{figures.table()}")
+    print(f"\n{figures.table()}")  # what was measured up to here counts
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(figures.to_json(), indent=1) + "\n")
-    return 0
+    return code
 
 
 def _measure(found: Stage, figures: Figures, what: str, runs: int) -> None:
