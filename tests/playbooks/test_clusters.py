@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,10 @@ def test_a_worker_becomes_a_manager_and_a_dead_node_of_its_name_is_reported(site
     lab["two"].docker("swarm leave --force")
     again = site.run()
     assert again.code == 0, again.failures
+    deadline = time.monotonic() + 60  # the Swarm takes its time to call a node down
+    while "Down" not in lab["one"].docker(["node", "ls", "--format", "{{.Status}}"]).stdout:
+        assert time.monotonic() < deadline
+        time.sleep(1)
     later = site.run()
     problems = later.of("llmdeploy_decide")[0]["result"]["problems"]
     assert [(one["host"], one["check"], one["level"]) for one in problems] == [("two", "swarm", "warning")]
