@@ -63,7 +63,8 @@ def test_on_a_terminal_the_plan_is_shown_and_the_question_asked(
     local_production: Path, answer: str, code: int, message: str
 ) -> None:
     with terminal("production", "deploy", cwd=local_production) as screen:
-        screen.wait_for("Change production so? [y/N]")
+        screen.wait_for("Change production so? [y/N]: ")
+        time.sleep(0.3)  # the question is read a moment after it is written
         assert "create" in screen.text  # the plan
         assert "store" in screen.text
         screen.type(answer)
