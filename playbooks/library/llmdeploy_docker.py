@@ -7,8 +7,10 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -87,7 +89,7 @@ PID = Path("/var/run/docker.pid")
 NO_STARTS = Path("/usr/sbin/policy-rc.d")
 SYSTEMD = Path("/run/systemd/system")
 ROTATING = ("json-file", "local")
-START_WAIT, FALLBACK_WAIT = 60.0, 8.0
+START_WAIT, FALLBACK_WAIT, STOP_WAIT, HUNG_AFTER = 60.0, 8.0, 40.0, 30.0
 FOLDERS = {"/opt/llmdeploy/bin": 0o755, "/opt/llmdeploy/edge/run": 0o755, "/var/lib/llmdeploy": 0o700}
 ENVIRONMENT = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "NEEDRESTART_SUSPEND": "1"}
 
@@ -209,8 +211,10 @@ class Docker:
 
     def start(self) -> str:
         """Start Docker the way this host starts things."""
-        if process():
-            return self.wait(FALLBACK_WAIT) or self.hung()
+        if process():  # it comes up, or goes down, or hangs
+            version = self.wait(HUNG_AFTER, while_it=process)
+            if version or process():
+                return version or self.hung()
         if SYSTEMD.is_dir():
             self.started = "systemctl"
             self.command(["systemctl", "enable", "docker"], check=False)
@@ -247,15 +251,17 @@ class Docker:
 
     def _stop(self) -> None:
         self.command(["service", "docker", "stop"], check=False)
-        end = time.monotonic() + 20
-        while self.version() and time.monotonic() < end:
-            self.command(["pkill", "-TERM", "-x", "dockerd"], check=False)
-            time.sleep(0.5)
+        pid = process() if self.version() else 0
+        if pid:
+            os.kill(pid, signal.SIGTERM)
+        end = time.monotonic() + STOP_WAIT
+        while process() and time.monotonic() < end:  # it stops answering long before it is gone
+            time.sleep(0.2)
 
-    def wait(self, seconds: float) -> str:
-        """The version as soon as Docker answers, an empty string after the deadline."""
+    def wait(self, seconds: float, while_it: Callable[[], Any] = lambda: True) -> str:
+        """The version as soon as Docker answers; an empty string after the deadline, or when `while_it` is over."""
         end = min(time.monotonic() + seconds, self.end)
-        while time.monotonic() < end:
+        while time.monotonic() < end and while_it():
             version = self.version()
             if version:
                 return version

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.conftest import MakeImages, MakeProject
-from tests.e2e.stack import COMMAND, LIMIT, MARK, Project, Result, cli, docker_on, lab_snapshot, leftovers, ok, tasks
+from tests.e2e.runs import docker_on, lab_snapshot, tasks
+from tests.e2e.stack import COMMAND, LIMIT, MARK, Project, Result, cli, leftovers, ok
 from tests.lab import Lab
 
 HOSTS = ("head", "tail")  # the first one is the manager

@@ -28,7 +28,7 @@ from typing import Any, cast
 import grpc  # type: ignore[import-untyped]
 import yaml
 
-from tests.lab import Host, Lab, shell
+from tests.lab import shell
 
 COMMAND = Path(sys.executable).with_name("llmdeploy")
 MARK = "LLMDEPLOY_E2E_RUN"  # in the environment of a command and of everything it starts
@@ -419,74 +419,6 @@ def eventually(what: str, true: Callable[[], Any], within: float = 90.0) -> Any:
             return last
         assert time.monotonic() < deadline, f"not within {within:g} s: {what}; last: {last!r}"
         time.sleep(0.3)
-
-
-# --- what runs on Docker
-
-
-Docker = Callable[[Sequence[str]], str]
-
-
-def docker_here(words: Sequence[str]) -> str:
-    """`docker` against this machine's engine."""
-    return shell.docker(*words).stdout
-
-
-def docker_on(host: Host) -> Docker:
-    """`docker` against the engine of a host of the lab."""
-    return lambda words: host.docker(list(words)).stdout
-
-
-def services(docker: Docker) -> dict[str, dict[str, Any]]:
-    """Every Swarm service by its name, as Docker describes it."""
-    idents = docker(["service", "ls", "--quiet"]).split()
-    found = json.loads(docker(["service", "inspect", *idents])) if idents else []
-    return {one["Spec"]["Name"]: one for one in found}
-
-
-def tasks(docker: Docker) -> dict[str, dict[str, str]]:
-    """Service → {id of a task that should run: the node's host name}."""
-    names = list(services(docker))
-    row = "{{.ID}} {{.Name}} {{.Node}} {{.CurrentState}}"
-    ask = ["service", "ps", "--no-trunc", "--filter", "desired-state=running", "--format", row]
-    found: dict[str, dict[str, str]] = {name: {} for name in names}
-    for line in docker([*ask, *names]).splitlines() if names else []:
-        ident, name, node, _ = line.split(None, 3)
-        found[name.split(".")[0]][ident] = node
-    return found
-
-
-def configs(docker: Docker) -> list[str]:
-    """The names of Swarm's config objects (locks and the ledger of releases)."""
-    return sorted(docker(["config", "ls", "--format", "{{.Name}}"]).split())
-
-
-def containers(docker: Docker) -> set[str]:
-    """The ids of the running containers of an engine."""
-    return set(docker(["ps", "--quiet", "--no-trunc"]).split())
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Everything that must not change when nothing is to change."""
-
-    versions: dict[str, int]
-    tasks: dict[str, dict[str, str]]
-    configs: list[str]
-    containers: dict[str, set[str]]
-
-
-def snapshot(manager: Docker, engines: Mapping[str, Docker]) -> Snapshot:
-    """What runs now; `engines`: name → engine."""
-    versions = {name: int(one["Version"]["Index"]) for name, one in services(manager).items()}
-    return Snapshot(
-        versions, tasks(manager), configs(manager), {name: containers(one) for name, one in engines.items()}
-    )
-
-
-def lab_snapshot(lab: Lab) -> Snapshot:
-    """What runs on all hosts of a lab; its first host is a manager."""
-    return snapshot(docker_on(next(iter(lab))), {host.name: docker_on(host) for host in lab})
 
 
 # --- one at a time

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import MakeProject
+from tests.e2e.runs import Snapshot, docker_here, snapshot
 from tests.e2e.stack import (
     GRPC_PORTS,
     HTTP_PORTS,
@@ -22,15 +23,12 @@ from tests.e2e.stack import (
     SERVING,
     Project,
     Result,
-    Snapshot,
     chat,
     cli,
-    docker_here,
     eventually,
     grpc_health,
     ok,
     request,
-    snapshot,
     websocket_text,
 )
 from tests.lab import shell

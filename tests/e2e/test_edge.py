@@ -17,8 +17,9 @@ import grpc  # type: ignore[import-untyped]
 import pytest
 
 from tests.e2e.conftest import MakeImages, MakeProject
+from tests.e2e.runs import docker_on, services
 from tests.e2e.small import HOSTS, Site, make_site
-from tests.e2e.stack import Running, cli, docker_on, eventually, ok, request, services, start
+from tests.e2e.stack import Running, cli, eventually, ok, request, start
 from tests.lab import Host
 from tests.lab.fixtures import LabFactory
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import MakeImages, MakeProject
+from tests.e2e.runs import docker_on, services
 from tests.e2e.small import HOSTS, Site, make_site, untouched, without_hosts
-from tests.e2e.stack import cli, docker_on, eventually, ok, services, start
+from tests.e2e.stack import cli, eventually, ok, start
 from tests.lab import shell
 from tests.lab.fixtures import LabFactory
 

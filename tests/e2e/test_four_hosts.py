@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import MakeProject
+from tests.e2e.runs import docker_on, lab_snapshot, services, tasks
 from tests.e2e.stack import (
     ANSI,
     GRPC_PORTS,
@@ -23,14 +24,10 @@ from tests.e2e.stack import (
     Result,
     chat,
     cli,
-    docker_on,
     grpc_health,
     in_terminal,
-    lab_snapshot,
     ok,
     request,
-    services,
-    tasks,
 )
 from tests.lab import Lab
 from tests.lab.fixtures import FOUR_HOSTS, LabFactory

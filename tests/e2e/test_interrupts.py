@@ -14,8 +14,9 @@ from contextlib import suppress
 import pytest
 
 from tests.e2e.conftest import MakeImages, MakeProject
+from tests.e2e.runs import docker_on, services
 from tests.e2e.small import HOSTS, Site, Terminal, make_site, terminal
-from tests.e2e.stack import Running, cli, docker_on, eventually, ok, processes, services, start
+from tests.e2e.stack import Running, cli, eventually, ok, processes, start
 from tests.lab.fixtures import LabFactory
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]

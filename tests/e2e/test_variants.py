@@ -14,22 +14,8 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import MakeImages, MakeProject
-from tests.e2e.stack import (
-    SERVICES,
-    SERVING,
-    Project,
-    chat,
-    cli,
-    docker_on,
-    grpc_call,
-    grpc_health,
-    in_terminal,
-    lab_snapshot,
-    ok,
-    request,
-    services,
-    tasks,
-)
+from tests.e2e.runs import docker_on, lab_snapshot, services, tasks
+from tests.e2e.stack import SERVICES, SERVING, Project, chat, cli, grpc_call, grpc_health, in_terminal, ok, request
 from tests.lab import Host, Lab, shell
 from tests.lab.fixtures import LabFactory
 
