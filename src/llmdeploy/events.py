@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, cast
 
+TAKING_BACK = "taking-back"
 HOST_STATES = ("running", "ok", "changed", "failed", "unreachable", "skipped")
 SERVICE_STATES = (
-    "waiting", "starting", "healthy", "answering", "done", "unchanged", "failed", "blocked", "removed",
+    "waiting", "starting", "canary", "healthy", "answering", "done", "unchanged", "failed", "blocked", "removed",
 )  # fmt: skip
 
 
@@ -69,7 +70,10 @@ class HostProblem(Event):
 
 @dataclass(frozen=True)
 class ServiceState(Event):
-    """Where a service of the release stands: state, wave, healthy of wanted replicas, seconds since its start."""
+    """Where a service of the release stands: state, wave, healthy of wanted replicas, seconds since its start.
+
+    `back`: it is being taken back, and its state is that of the way back.
+    """
 
     kind: ClassVar[str] = "service"
     name: str
@@ -79,16 +83,28 @@ class ServiceState(Event):
     wanted: int = 0
     elapsed: float = 0.0
     detail: str = ""
+    back: bool = False
 
 
 @dataclass(frozen=True)
 class ReleasePlanned(Event):
-    """The engine has begun: what it will do, each service `{"name", "wave", "action", "changes": [...]}`."""
+    """The engine has begun: what it will do, each service `{"name", "wave", "action", "changes": [...]}`.
+
+    `state` is `started`, or `taking-back` when it begins to bring everything back to the release `to`.
+    """
 
     kind: ClassVar[str] = "release"
     number: int
     services: list[dict[str, Any]] = field(default_factory=list)
     id: str = ""
+    state: str = "started"
+    to: int = 0
+    orphans: list[str] = field(default_factory=list)
+
+    @property
+    def back(self) -> bool:
+        """Whether this begins the way back."""
+        return self.state == TAKING_BACK
 
 
 @dataclass(frozen=True)
@@ -129,7 +145,11 @@ class Note(Event):
 
 @dataclass(frozen=True)
 class ReleaseEnded(Event):
-    """The engine's verdict: done, unchanged, unhealthy, failed, stopped, locked, conflict; `exit` is our exit code."""
+    """The engine's verdict: done, unchanged, rolled-back, unhealthy, failed, stopped, locked, conflict.
+
+    `exit` is our exit code. `taken_back` tells how the way back went, None where nothing was taken back: `{"to",
+    "verified", "services", "removed", "seconds", "stuck": [{"service", "runs", "wanted", "reason"}]}`.
+    """
 
     kind: ClassVar[str] = "end"
     verdict: str
@@ -139,6 +159,9 @@ class ReleaseEnded(Event):
     changed: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     untouched: list[str] = field(default_factory=list)
+    number: int = 0
+    taken_back: dict[str, Any] | None = None
+    dropped: list[int] = field(default_factory=list)
 
 
 E = TypeVar("E", bound=Event)
@@ -206,17 +229,25 @@ def as_texts(value: object) -> list[str]:
     return [as_text(item) for item in value] if isinstance(value, (list, tuple)) else []
 
 
+def as_list(value: object) -> list[Any]:
+    """Out: the value when it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
 def as_mapping(value: object) -> Mapping[str, Any]:
     """Out: the value when it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
 def _planned(line: Mapping[str, Any]) -> ReleasePlanned | None:
-    if line.get("state", "started") != "started":
+    state = as_text(line.get("state")) or "started"
+    if state not in ("started", TAKING_BACK):
         return None
-    services = line.get("services")
-    rows = [_planned_service(as_mapping(row)) for row in services] if isinstance(services, list) else []
-    return ReleasePlanned(as_int(line.get("number")), [row for row in rows if row["name"]], as_text(line.get("id")))
+    rows = [_planned_service(as_mapping(row)) for row in as_list(line.get("services"))]
+    return ReleasePlanned(
+        as_int(line.get("number")), [row for row in rows if row["name"]], as_text(line.get("id")), state,
+        as_int(line.get("to")), as_texts(line.get("orphans")),
+    )  # fmt: skip
 
 
 def _planned_service(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,7 +265,7 @@ def _service(line: Mapping[str, Any]) -> ServiceState | None:
         return None
     return ServiceState(
         name, state, as_int(line.get("wave")), as_int(line.get("healthy")), as_int(line.get("wanted")),
-        as_float(line.get("elapsed")), as_text(line.get("detail")),
+        as_float(line.get("elapsed")), as_text(line.get("detail")), line.get("back") is True,
     )  # fmt: skip
 
 
@@ -257,8 +288,23 @@ def _end(line: Mapping[str, Any]) -> ReleaseEnded:
     return ReleaseEnded(
         as_text(line.get("verdict")), as_int(line.get("exit")), as_text(line.get("summary")),
         as_float(line.get("seconds")), as_texts(line.get("changed")), as_texts(line.get("done")),
-        as_texts(line.get("untouched")),
+        as_texts(line.get("untouched")), as_int(line.get("number")), _taken_back(line.get("taken_back")),
+        [as_int(number) for number in as_list(line.get("dropped"))],
     )  # fmt: skip
+
+
+def _taken_back(value: object) -> dict[str, Any] | None:
+    if not isinstance(value, Mapping):
+        return None
+    stuck = [as_mapping(item) for item in as_list(value.get("stuck"))]
+    return {
+        "to": as_int(value.get("to")),
+        "verified": value.get("verified") is True,
+        "services": as_texts(value.get("services")),
+        "removed": as_texts(value.get("removed")),
+        "seconds": as_float(value.get("seconds")),
+        "stuck": [{key: as_text(one.get(key)) for key in ("service", "runs", "wanted", "reason")} for one in stuck],
+    }
 
 
 def _note(line: Mapping[str, Any]) -> Note:

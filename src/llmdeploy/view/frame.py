@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
-from llmdeploy.view.model import Host, Run, Service
-from llmdeploy.view.words import FINISHED, HOST, OTHER, SERVICE, Look, clock, count, names, one_line, seconds
-
-STATE_WIDTH = 11
+from llmdeploy.events import CheckResult
+from llmdeploy.view.model import Host, Run
+from llmdeploy.view.servicerows import cell, rows
+from llmdeploy.view.words import HOST, OTHER, SERVICE, Look, clock, count, names, one_line, seconds
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,10 @@ class Frame:
         left = Text(self.title, "bold")
         if run.number:
             left.append(f", release {run.number}", "")
-        if run.services:
+        if run.taking_back:
+            left.append(f", back to release {run.back_to}", "yellow")
+            left.append(f": {run.done_back()} of {count(len(run.back), 'service')}", "")
+        elif run.services:
             left.append(f", {run.done()} of {count(len(run.services), 'service')} done", "")
         time = clock(now - run.began)
         fill = ("─" if self.unicode else "-") * max(self.width - cell_len(left.plain) - len(time) - 2, 0)
@@ -82,50 +85,32 @@ class Frame:
 
     def _services(self, run: Run, now: float, room: int) -> list[Text]:
         bad = [host for host in run.hosts.values() if host.bad]
-        tail = self._hosts(bad, now, 3) + self._checks(run)
-        groups = [[service] for service in run.ordered()]
-        groups = _fold(groups, "unchanged", always=True)
-        for state in ("done", "waiting", "blocked"):
-            if len(groups) + len(tail) > room:
-                groups = _fold(groups, state)
-        keep = room - len(tail)
-        if len(groups) > keep:  # more waves than lines: what is under way or broken matters
-            matters = [group for group in groups if group[0].state not in FINISHED]
-            groups, rest = matters[: keep - 1], len(run.services) - sum(map(len, matters[: keep - 1]))
-            tail.insert(0, Text(f"   and {count(rest, 'more service')}", "dim"))
-        wide = max((cell_len(group[0].name) for group in groups if len(group) == 1), default=0)
-        lines, wave = [], None
-        for group in groups:
-            lines.append(self._service(group, now, wide, first=group[0].wave != wave))
-            wave = group[0].wave
-        return lines + tail
+        tail = self._hosts(bad, now, 3) + self._checks(run.checks)
+        if run.taking_back:
+            return self._way_back(run, now, room - len(tail)) + tail
+        return rows(run.ordered(), now, room - len(tail), unicode=self.unicode) + tail
 
-    def _service(self, group: list[Service], now: float, wide: int, *, first: bool) -> Text:
-        one = group[0]
-        look = SERVICE.get(one.state, OTHER)
-        waves = {service.wave for service in group}
-        number = str(one.wave) if first and len(waves) == 1 and one.wave else ""
-        line = Text(f"{number:>2} ", "dim").append_text(self._state(look, one.state))
-        if len(group) > 1:
-            return line.append(f" {len(group)}: {names((service.name for service in group), 20)}", "dim")
-        replicas = f"{one.healthy}/{one.wanted}" if one.wanted and one.state not in ("waiting", "blocked") else ""
-        time = one.seconds(now)
-        line.append(f" {_pad(one.name, wide)}", "bold" if one.state == "failed" else "").append(f" {replicas:>5}")
-        line.append(f" {seconds(time) if time else '':>7}")
-        return line.append(f"  {one_line(one.detail)}", "dim")
+    def _way_back(self, run: Run, now: float, room: int) -> list[Text]:
+        """What has failed, and below it what goes back."""
+        failed, back = [service for service in run.ordered() if service.state == "failed"], list(run.back.values())
+        wide = max(cell_len(service.name) for service in (*failed, *back))
+        top = rows(failed, now, min(room // 3, len(failed)), unicode=self.unicode, wide=wide) if failed else []
+        top += self._checks(run.checks_before) if not all(check.ok for check in run.checks_before) else []
+        top.append(Text(f"   everything back to release {run.back_to}:", "yellow"))
+        return top + rows(back, now, room - len(top), unicode=self.unicode, wide=wide)
 
-    def _checks(self, run: Run) -> list[Text]:
-        if not run.checks:
+    def _checks(self, checks: list[CheckResult]) -> list[Text]:
+        if not checks:
             return []
-        bad = [check.name for check in run.checks if not check.ok]
+        bad = [check.name for check in checks if not check.ok]
         look = SERVICE["failed" if bad else "done"]
         text = f"{len(bad)} failed: {names(bad)}" if bad else "all answered"
-        return [Text("   ").append_text(self._state(look, "checks")).append(f" {text}, of {len(run.checks)}")]
+        return [Text("   ").append_text(self._state(look, "checks")).append(f" {text}, of {len(checks)}")]
 
     # --- small things
 
     def _state(self, look: Look, word: str) -> Text:
-        return Text(f"{self._sign(look)} {word:<{STATE_WIDTH}}", look.style)
+        return cell(look, word, unicode=self.unicode)
 
     def _sign(self, look: Look) -> str:
         return look.sign if self.unicode else look.ascii
@@ -143,18 +128,3 @@ class Frame:
 
 def _pad(text: str, wide: int) -> str:
     return text + " " * (wide - cell_len(text))
-
-
-def _fold(groups: list[list[Service]], state: str, *, always: bool = False) -> list[list[Service]]:
-    """Puts the services of one state together: all of them (`always`), or those beside each other in a wave."""
-    folded: list[list[Service]] = []
-    target: list[Service] | None = None
-    for group in groups:
-        if group[0].state != state or len(group) > 1:
-            folded.append(group)
-        elif target is not None and (always or target[0].wave == group[0].wave):
-            target += group
-        else:
-            target = list(group)
-            folded.append(target)
-    return folded

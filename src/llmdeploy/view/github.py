@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TextIO
 
-from llmdeploy.events import Event, Failure, HostProblem, HostStep, PhaseStarted
+from llmdeploy.events import Event, Failure, HostProblem, HostStep, PhaseStarted, ReleaseEnded, ReleasePlanned
 from llmdeploy.view import sentences
 from llmdeploy.view.plain import PlainView
 from llmdeploy.view.words import one_line
@@ -36,7 +36,7 @@ class GithubView:
             self._end_group()
         self._plain.on_event(event)
         if message:
-            self._command(annotation("error", title, message))
+            self._command(annotation("warning" if isinstance(event, ReleasePlanned) else "error", title, message))
 
     def say(self, text: str) -> None:
         """Writes a line that is no event."""
@@ -64,6 +64,10 @@ class GithubView:
 
 def _annotation(event: Event) -> tuple[str, str]:
     """Out: title and message for what has gone wrong, empty for everything else."""
+    if isinstance(event, ReleasePlanned) and event.back:
+        return f"release {event.number}", f"taking {sentences.taking_back(event)}"
+    if isinstance(event, ReleaseEnded):
+        return f"release {event.number}", _stuck(event)
     if isinstance(event, Failure):
         return event.service, "\n".join(sentences.failure(event))
     if isinstance(event, HostStep) and event.state in ("failed", "unreachable"):
@@ -71,6 +75,10 @@ def _annotation(event: Event) -> tuple[str, str]:
     if isinstance(event, HostProblem) and event.level == "error":
         return event.host, "\n".join(part for part in (f"{event.check}: {event.message}", event.hint) if part)
     return "", ""
+
+
+def _stuck(event: ReleaseEnded) -> str:
+    return "\n".join(text for title, text in sentences.went_back(event.taken_back) if title == "stuck")
 
 
 def annotation(level: str, title: str, message: str) -> str:

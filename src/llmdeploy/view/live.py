@@ -11,8 +11,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from llmdeploy.events import Event, Failure, HostProblem, HostStep, Note
-from llmdeploy.view import block
+from llmdeploy.events import Event, Failure, HostProblem, HostStep, Note, ReleasePlanned
+from llmdeploy.view import block, sentences
 from llmdeploy.view.frame import Frame
 from llmdeploy.view.model import Run
 from llmdeploy.view.words import LEVEL
@@ -83,6 +83,9 @@ class LiveView:
     def _lasting(self, event: Event) -> RenderableType | None:
         if isinstance(event, Failure):
             return block.failure(event, unicode=self._unicode)
+        if isinstance(event, ReleasePlanned) and event.back:
+            text = sentences.taking_back(event)
+            return block.line(LEVEL["warning"], "taking back", text, unicode=self._unicode)
         if isinstance(event, HostProblem):
             return block.host_problem(event, unicode=self._unicode)
         if isinstance(event, HostStep) and (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from llmdeploy.events import (
@@ -56,6 +57,7 @@ class Service:
     elapsed: float = 0.0
     detail: str = ""
     arrived: float = 0.0
+    back: bool = False
 
     def seconds(self, now: float) -> float:
         """Seconds since the service was started, going on while it is under way."""
@@ -72,9 +74,12 @@ class Run:
     hosts: dict[str, Host] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)
     checks: list[CheckResult] = field(default_factory=list)
+    checks_before: list[CheckResult] = field(default_factory=list)  # of what is being taken back
     number: int = 0
     end: ReleaseEnded | None = None
     closed: float | None = None
+    back: dict[str, Service] = field(default_factory=dict)  # the services on the way back, in their order
+    back_to: int = 0  # the release it leads to
 
     def apply(self, event: Event, now: float) -> None:
         """Takes in one event that arrived at `now`."""
@@ -85,9 +90,7 @@ class Run:
         elif isinstance(event, HostStep):
             self._host(event, now)
         elif isinstance(event, ReleasePlanned):
-            self.number = event.number
-            for row in event.services:
-                self._service(row["name"]).wave, self._service(row["name"]).action = row["wave"], row["action"]
+            self._planned(event)
         elif isinstance(event, ServiceState):
             self._state(event, now)
         elif isinstance(event, CheckResult):
@@ -101,9 +104,18 @@ class Run:
         self.closed = now
         self._end_phase(now)
 
+    @property
+    def taking_back(self) -> bool:
+        """Whether everything is brought back to an older release, or has been."""
+        return bool(self.back)
+
     def done(self) -> int:
         """How many services are through."""
-        return sum(service.state in FINISHED for service in self.services.values())
+        return _through(self.services)
+
+    def done_back(self) -> int:
+        """How many services are back."""
+        return _through(self.back)
 
     def ordered(self) -> list[Service]:
         """The services in the order of their waves, then by name."""
@@ -126,12 +138,30 @@ class Run:
         host.changes += event.state == "changed"
         self._blame(host.bad)
 
+    def _planned(self, event: ReleasePlanned) -> None:
+        """What shall be done. On the way back only what was touched is told of."""
+        self.number = event.number or self.number
+        rows = [row for row in event.services if not event.back or row["action"] != "unchanged"]
+        for row in rows:
+            service = self._service(row["name"], back=event.back)
+            service.wave, service.action = row["wave"], row["action"]
+        if event.back:
+            self.back_to = event.to
+            self.checks_before, self.checks = self.checks, []
+            self._blame(True)
+
     def _state(self, event: ServiceState, now: float) -> None:
-        service = self._service(event.name)
+        if event.back and event.name not in self.back and event.state in ("waiting", "unchanged"):
+            return
+        service = self._service(event.name, back=event.back)
         service.state, service.wave = event.state, event.wave or service.wave
         service.healthy, service.wanted = event.healthy, event.wanted
         service.elapsed, service.detail, service.arrived = event.elapsed, event.detail, now
         self._blame(event.state == "failed")
 
-    def _service(self, name: str) -> Service:
-        return self.services.setdefault(name, Service(name))
+    def _service(self, name: str, *, back: bool = False) -> Service:
+        return (self.back if back else self.services).setdefault(name, Service(name, back=back))
+
+
+def _through(services: Mapping[str, Service]) -> int:
+    return sum(service.state in FINISHED for service in services.values())

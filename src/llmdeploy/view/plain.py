@@ -82,21 +82,21 @@ class PlainView:
             return sentences.host_step(event) if self._wants(event) else []
         if isinstance(event, Note):
             return [sentences.note(event)] if self._wants_note(event) else []
-        if isinstance(event, CheckResult) and not event.ok:
-            return [sentences.check(event)]
-        return [] if self._quiet else self._good_news(event)
+        return [] if self._quiet and not _bad(event) else self._of_release(event)
 
-    def _good_news(self, event: Event) -> Iterable[str]:
+    def _of_release(self, event: Event) -> Iterable[str]:
         if isinstance(event, PhaseStarted):
             return [f"== {event.name}"]
         if isinstance(event, ServiceState):
-            silent = event.state == "waiting" and not event.detail and not self._verbose
-            return [] if silent else [sentences.service(event)]
+            silent = ("waiting", "unchanged") if event.back else ("waiting",)
+            return (
+                [] if event.state in silent and not event.detail and not self._verbose else [sentences.service(event)]
+            )
         if isinstance(event, ReleasePlanned):
             return sentences.planned(event)
         if isinstance(event, CheckResult):
             return [sentences.check(event)]
-        return [sentences.ended(event)] if isinstance(event, ReleaseEnded) else []
+        return sentences.ended(event) if isinstance(event, ReleaseEnded) else []
 
     def _wants(self, event: HostStep) -> bool:
         if self._verbose:
@@ -112,8 +112,17 @@ class PlainView:
         """The same state of a service with a later time only is no news."""
         if not isinstance(event, ServiceState):
             return True
-        said = f"{event.state} {event.healthy}/{event.wanted} {event.detail}"
+        said = f"{event.back} {event.state} {event.healthy}/{event.wanted} {event.detail}"
         if self._said.get(event.name) == said:
             return False
         self._said[event.name] = said
         return bool(lines)
+
+
+def _bad(event: Event) -> bool:
+    """Whether it is worth a line where only problems are told."""
+    if isinstance(event, CheckResult):
+        return not event.ok
+    if isinstance(event, ServiceState):
+        return event.back and event.state == "failed"
+    return isinstance(event, ReleasePlanned) and event.back

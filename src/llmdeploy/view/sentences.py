@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from llmdeploy.events import (
     CheckResult,
@@ -14,7 +15,7 @@ from llmdeploy.events import (
     ReleasePlanned,
     ServiceState,
 )
-from llmdeploy.view.words import count, names, one_line, seconds
+from llmdeploy.view.words import count, names, one_line, seconds, state_of
 
 WIDTH = 11  # of the first column: "unreachable"
 LAST_LINES = 20
@@ -42,11 +43,14 @@ def service(event: ServiceState) -> str:
     replicas = f"  {event.healthy}/{event.wanted}" if event.wanted else ""
     took = f"  {seconds(event.elapsed)}" if event.elapsed else ""
     why = f"  {one_line(event.detail)}" if event.detail else ""
-    return f"{event.state:<{WIDTH}}  {event.name}{replicas}  wave {event.wave}{took}{why}"
+    word, _ = state_of(event.state, back=event.back)
+    return f"{word:<{WIDTH}}  {event.name}{replicas}  wave {event.wave}{took}{why}"
 
 
 def planned(event: ReleasePlanned) -> list[str]:
     """Out: the release in one line, and what is different for each service that is touched."""
+    if event.back:
+        return [f"{'taking back':<{WIDTH}}  {taking_back(event)}"]
     by_action: dict[str, list[str]] = {}
     for row in event.services:
         by_action.setdefault(row["action"], []).append(row["name"])
@@ -55,6 +59,15 @@ def planned(event: ReleasePlanned) -> list[str]:
     parts += [f"{len(same)} unchanged"] if same else []
     lines = [f"release {event.number}: {'; '.join(parts) or 'no services'}"]
     return lines + [f"  {row['name']}: {change}" for row in event.services for change in row["changes"]]
+
+
+def taking_back(event: ReleasePlanned) -> str:
+    """Out: `everything back to release 4: gateway, head-go; removing new-one`."""
+    rows = [row for row in event.services if row["action"] != "unchanged"]
+    back = names((row["name"] for row in rows if row["action"] != "remove"), 20)
+    gone = names((row["name"] for row in rows if row["action"] == "remove"), 20)
+    what = "; ".join(part for part in (back, f"removing {gone}" if gone else "") if part)
+    return f"everything back to release {event.to}{': ' if what else ''}{what}"
 
 
 def check(event: CheckResult) -> str:
@@ -68,11 +81,36 @@ def note(event: Note) -> str:
     return event.text if event.level in ("info", "debug") else f"{event.level:<{WIDTH}}  {event.text}"
 
 
-def ended(event: ReleaseEnded) -> str:
-    """Out: the verdict in one line."""
-    return (
-        f"release {event.verdict} in {seconds(event.seconds)}{': ' if event.summary else ''}{one_line(event.summary)}"
-    )
+def ended(event: ReleaseEnded) -> list[str]:
+    """Out: the verdict in one line, and which services went back."""
+    name = f"release {event.number}" if event.number else "release"
+    parts = "; ".join(part for part in (one_line(event.summary), way_back(event.taken_back)) if part)
+    first = f"{name} {event.verdict.replace('-', ' ')} in {seconds(event.seconds)}{': ' if parts else ''}{parts}"
+    return [first, *(f"  {title}: {text}" for title, text in went_back(event.taken_back))]
+
+
+def way_back(taken_back: Mapping[str, Any] | None) -> str:
+    """In: `taken_back` of an end line. Out: how it went, in a few words; nothing where nothing was taken back."""
+    if taken_back is None:
+        return ""
+    if taken_back.get("stuck"):
+        return f"not everything could be taken back to release {taken_back.get('to')}"
+    return f"everything is back on release {taken_back.get('to')}, {_verified(taken_back)}"
+
+
+def _verified(taken_back: Mapping[str, Any]) -> str:
+    return "verified healthy" if taken_back.get("verified") else "but not verified healthy"
+
+
+def went_back(taken_back: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """In: `taken_back` of an end line. Out: its services as (title, text): back, removed, and each that is stuck."""
+    back = taken_back or {}
+    for title, found in (("back", back.get("services")), ("removed", back.get("removed"))):
+        if found:
+            yield title, names(found, 20)
+    for one in back.get("stuck") or []:
+        runs, wanted, reason = (one_line(str(one.get(key) or "")) for key in ("runs", "wanted", "reason"))
+        yield "stuck", f"{one['service']} runs {runs or '?'}; wanted: {wanted or '?'}{f' ({reason})' if reason else ''}"
 
 
 def failure_head(event: Failure) -> str:

@@ -7,22 +7,25 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from llmdeploy.view.grid import Data, Grid, Lines
+from llmdeploy.view.sentences import way_back, went_back
 from llmdeploy.view.tables import checks_table
 from llmdeploy.view.words import HOST, LEVEL, SERVICE, count, names, seconds
 
 
 def deploy(data: Data, unicode: bool) -> Lines:
-    """`environment`, `verdict`, and where known: `release` (the engine's end line), `changed` (host → steps),
-    `unreachable`, `addresses` (`[{service, url}]`), `checks`, `seconds`, `log`.
+    """`environment`, `verdict`, and where known: `action`, `target` (of a rollback), `release` (the engine's end line),
+    `changed` (host → steps), `unreachable`, `addresses` (`[{service, url}]`), `checks`, `seconds`, `log`.
     """
     verdict = str(data.get("verdict", ""))
     release = data.get("release") or {}
-    good = verdict in ("done", "unchanged", "successful") and not data.get("unreachable")
+    good = verdict in _GOOD and not data.get("unreachable")
     look = SERVICE["done"] if good else LEVEL["warning"] if verdict in _CALM else HOST["failed"]
     took = f" in {seconds(float(data['seconds']))}" if data.get("seconds") and verdict not in _CALM else ""
+    number = f" (release {release['number']})" if release.get("number") else ""
+    back = f"; {way_back(release['taken_back'])}" if release.get("taken_back") else ""
     yield Text()
     sign = look.sign if unicode else look.ascii
-    yield Text(f"{sign} {data.get('environment')}: {_VERDICTS.get(verdict, verdict)}{took}", look.style)
+    yield Text(f"{sign} {data.get('environment')}: {_ending(data, verdict)}{took}{number}{back}", look.style)
     grid = Grid("", "", unicode=unicode)
     for title, text in _facts(data, release, good):
         grid.row(Text(title, "dim"), text)
@@ -33,11 +36,11 @@ def deploy(data: Data, unicode: bool) -> Lines:
         yield from checks_table(failed, unicode)
 
 
+_GOOD = ("done", "unchanged", "successful")
 _CALM = ("stopped", "stopping", "detached", "interrupted")
+_DONE = {"update": "updated", "scale": "scaled", "rollback": "rolled back"}
 _VERDICTS = {
     "unchanged": "nothing to change",
-    "done": "deployed",
-    "successful": "deployed",
     "unhealthy": "not healthy",
     "deadline": "the time limit has passed",
     "locked": "locked by another run",
@@ -45,18 +48,31 @@ _VERDICTS = {
     "detached": "detached, the release goes on",
     "stopping": "stopping, on the manager",
     "interrupted": "interrupted before the release began",
+    "rolled-back": "failed",
 }
+
+
+def _ending(data: Data, verdict: str) -> str:
+    """How it ended, in a few words."""
+    if verdict not in ("done", "successful"):
+        return _VERDICTS.get(verdict, verdict)
+    action = str(data.get("action") or (data.get("job") or {}).get("action") or "")
+    if action == "rollback" and data.get("target"):
+        return f"rolled back to release {data['target']}"
+    return _DONE.get(action, "deployed")
 
 
 def _facts(data: Data, release: Data, good: bool) -> Iterator[tuple[str, Text | str]]:
     changed, done = release.get("changed") or [], release.get("done") or []
+    back = release.get("taken_back")
     for title, found in (
-        ("changed", changed),
-        ("done", [] if sorted(done) == sorted(changed) else done),
+        ("changed", [] if back else changed),
+        ("done", [] if back or sorted(done) == sorted(changed) else done),
         ("not touched", release.get("untouched") or []),
     ):
         if found:
             yield title, names(found, 20)
+    yield from went_back(back)
     for host, steps in (data.get("changed") or {}).items():
         yield f"on {host}", names(steps)
     checks = data.get("checks") or []

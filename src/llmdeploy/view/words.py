@@ -17,6 +17,7 @@ class Look(NamedTuple):
 SERVICE: dict[str, Look] = {
     "waiting": Look("·", ".", "dim"),
     "starting": Look("▸", ">", "cyan"),
+    "canary": Look("◐", "c", "cyan"),
     "healthy": Look("●", "o", "cyan"),
     "answering": Look("●", "o", "cyan"),
     "done": Look("✓", "+", "green"),
@@ -24,6 +25,12 @@ SERVICE: dict[str, Look] = {
     "failed": Look("✗", "x", "bold red"),
     "blocked": Look("∅", "-", "yellow"),
     "removed": Look("-", "-", "magenta"),
+}
+# On the way back the same states have other words: of what failed, and of what serves again.
+BACK: dict[str, tuple[str, Look]] = {
+    "starting": ("going back", Look("◂", "<", "cyan")),
+    "done": ("back", Look("✓", "+", "green")),
+    "failed": ("stuck", Look("✗", "x", "bold red")),
 }
 HOST: dict[str, Look] = {
     "running": Look("▸", ">", "cyan"),
@@ -46,8 +53,22 @@ ACTION: dict[str, Look] = {
     "remove": Look("-", "-", "red"),
 }
 OTHER = Look("·", ".", "")
+VERDICT: dict[str, Look] = {
+    "running": Look("▸", ">", "cyan"),
+    "open": Look("!", "!", "yellow"),
+    "good": Look("✓", "+", "green"),
+    "failed": Look("✗", "x", "bold red"),
+    "rolled back": Look("◂", "<", "yellow"),
+    "interrupted": Look("!", "!", "yellow"),
+}
 FINISHED = ("done", "unchanged", "removed")
 ENDED = (*FINISHED, "failed", "blocked")
+
+
+def state_of(state: str, *, back: bool = False) -> tuple[str, Look]:
+    """Out: the word and the look of a service's state, `back`: on the way back."""
+    usual = (state, SERVICE.get(state, OTHER))
+    return BACK.get(state, usual) if back else usual
 
 
 def seconds(value: float) -> str:

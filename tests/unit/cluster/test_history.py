@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from typing import Any, cast
 
 import pytest
@@ -91,7 +92,7 @@ def test_a_holder_whose_beat_looks_old_is_watched(monkeypatch: pytest.MonkeyPatc
 
 def test_a_fresh_beat_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = lock("x", "2026-11-23T10:00:00.123456789Z")
-    monkeypatch.setattr(history.time, "time", lambda: history._moment(fresh["UpdatedAt"]) + 14)
+    monkeypatch.setattr(time, "time", lambda: history._moment(fresh["UpdatedAt"]) + 14)
     assert history.silence(docker([fresh]), "llm", fresh) == 0.0
 
 

@@ -20,6 +20,14 @@ from llmdeploy.events import (
 )
 
 PLANNED = {"name": "a", "wave": 1, "action": "create", "changes": ["b"]}
+EMPTY = {"to": 0, "verified": False, "services": [], "removed": [], "seconds": 0.0, "stuck": []}
+NOTHING = {"service": "", "runs": "", "wanted": "", "reason": ""}
+STUCK = {"service": "b", "runs": "release 7", "wanted": "release 4", "reason": "no \x1b[1mnode"}
+BACK = {"to": 4, "verified": True, "services": ["a"], "removed": ["n"], "seconds": 6.5, "stuck": [STUCK], "new": 1}
+CLEAN = {
+    "to": 4, "verified": True, "services": ["a"], "removed": ["n"], "seconds": 6.5,
+    "stuck": [{**STUCK, "reason": "no node"}],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -29,6 +37,11 @@ PLANNED = {"name": "a", "wave": 1, "action": "create", "changes": ["b"]}
             {"kind": "release", "state": "started", "id": "x", "number": 7, "services": [PLANNED, {}]},
             ReleasePlanned(7, [PLANNED], "x"),
         ),
+        (
+            {"kind": "release", "state": "taking-back", "number": 7, "to": 4, "services": [PLANNED], "orphans": ["o"]},
+            ReleasePlanned(7, [PLANNED], "", "taking-back", 4, ["o"]),
+        ),
+        ({"kind": "service", "name": "a", "state": "done", "back": True}, ServiceState("a", "done", back=True)),
         ({"kind": "service", "name": "a", "state": "done", "wave": "2", "elapsed": "x"}, ServiceState("a", "done", 2)),
         ({"kind": "check", "name": "chat", "ok": True, "ms": 41.5}, CheckResult("chat", True, 41.5)),
         (
@@ -36,6 +49,15 @@ PLANNED = {"name": "a", "wave": 1, "action": "create", "changes": ["b"]}
             Failure("a", "r", log=["x", "y"], others={"b": "done"}),
         ),
         ({"kind": "end", "verdict": "done", "exit": 0, "done": ["a"]}, ReleaseEnded("done", done=["a"])),
+        (
+            {"kind": "end", "verdict": "rolled-back", "exit": 6, "number": 7, "taken_back": BACK, "dropped": [1, "2"]},
+            ReleaseEnded("rolled-back", 6, number=7, taken_back=CLEAN, dropped=[1, 2]),
+        ),
+        (
+            {"kind": "end", "verdict": "failed", "taken_back": {"stuck": [None, "x"], "services": 3}},
+            ReleaseEnded("failed", taken_back={**EMPTY, "stuck": [NOTHING, NOTHING]}),
+        ),
+        ({"kind": "end", "verdict": "failed", "taken_back": [1]}, ReleaseEnded("failed")),
         ({"kind": "note", "text": "hm"}, Note("info", "hm")),
         ({"kind": "release", "state": "of the future"}, None),
         ({"kind": "service", "name": "a"}, None),

@@ -135,6 +135,36 @@ def test_a_deploy_that_failed_ends_with_the_error_and_the_next_step() -> None:
     assert err == "Error: head-go\nHint: status\n"
 
 
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        ({"action": "rollback", "target": 4, "verdict": "done"}, "✓ dev: rolled back to release 4 in 31 s (release 7)"),
+        ({"action": "update", "verdict": "done"}, "✓ dev: updated in 31 s (release 7)"),
+        ({"job": {"action": "scale"}, "verdict": "done"}, "✓ dev: scaled in 31 s (release 7)"),
+        (
+            {"verdict": "rolled-back", "back": {"to": 4, "verified": True}},
+            "✗ dev: failed in 31 s (release 7); everything is back on release 4, verified healthy",
+        ),
+        (
+            {"verdict": "unhealthy", "back": {"to": 4, "verified": False}},
+            "✗ dev: not healthy in 31 s (release 7); everything is back on release 4, but not verified healthy",
+        ),
+        (
+            {"verdict": "unhealthy", "back": {"to": 4, "stuck": [{"service": "b", "runs": "", "wanted": "release 4"}]}},
+            "✗ dev: not healthy in 31 s (release 7); not everything could be taken back to release 4",
+        ),
+        (
+            {"verdict": "stopped", "back": {"to": 4, "verified": True}},
+            "! dev: stopped (release 7); everything is back on release 4, verified healthy",
+        ),
+    ],
+)
+def test_how_a_release_ended(data: dict[str, Any], line: str) -> None:
+    release = {"number": 7, "changed": ["a"], "taken_back": data.get("back")}
+    text, _ = shown("deploy", {"environment": "dev", "seconds": 31.2, "release": release, **data})
+    assert text.splitlines()[1] == line
+
+
 def test_an_unchanged_deploy() -> None:
     text, _ = shown("deploy", {"environment": "dev", "verdict": "unchanged", "services": [], "checks": CHECKS[:1]})
     assert "✓ dev: nothing to change" in text

@@ -13,7 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from llmdeploy.events import SERVICE_STATES, Event, Failure, HostStep, Note, PhaseStarted, ServiceState
+from llmdeploy.events import (
+    SERVICE_STATES,
+    CheckResult,
+    Event,
+    Failure,
+    HostStep,
+    Note,
+    PhaseStarted,
+    ReleasePlanned,
+    ServiceState,
+)
 from llmdeploy.view import ViewMode, make_view
 from llmdeploy.view.frame import Frame
 from llmdeploy.view.github import GithubView, annotation, defused
@@ -125,17 +135,71 @@ def test_a_failed_phase_has_no_tick() -> None:
     assert any("✗ failed" in line and "head-go" in line for line in lines)
 
 
+def test_what_has_failed_and_what_goes_back_can_be_seen_together() -> None:
+    lines = frame(*played("back", 36))
+    assert re.match(r"staging deploy, release 7, back to release 4: 1 of 4 services ─+ 0:\d\d$", lines[0])
+    assert "▸ Release" in lines[1]
+    assert [re.sub(r" +", " ", line) for line in lines[3:]] == [
+        " 2 ✗ failed head-go 0/1 31 s its task ended with exit code 1",
+        " everything back to release 4:",
+        " 2 ✓ back head-go 1/1 2.6 s",
+        " 1 ◂ going back billing 0/1 0.4 s preparing",
+        " · waiting model-proxy",
+        " 6 · waiting new-one",
+    ]
+
+
+def test_the_picture_of_a_way_back_ends_with_its_verification() -> None:
+    lines = frame(*played("back"))
+    assert [re.sub(r" +", " ", line) for line in lines[-2:]] == [
+        " 6 - removed new-one 2.3 s", " ✓ checks all answered, of 2",
+    ]  # fmt: skip
+
+
+def test_a_check_that_failed_stays_in_sight_while_everything_goes_back() -> None:
+    run = Run(0.0)
+    for event in (
+        ServiceState("a", "done", 1, 1, 1),
+        CheckResult("chat", False, 5.0, "HTTP 503"),
+        ReleasePlanned(7, [{"name": "a", "wave": 1, "action": "change", "changes": []}], "", "taking-back", 4),
+        ServiceState("a", "done", 1, 1, 1, back=True),
+        CheckResult("chat", True, 5.0),
+    ):
+        run.apply(event, 1.0)
+    lines = [re.sub(r" +", " ", line) for line in frame(run, 2.0)]
+    assert lines[3:] == [
+        " ✗ checks 1 failed: chat, of 1",
+        " everything back to release 4:",
+        " 1 ✓ back a 1/1",
+        " ✓ checks all answered, of 1",
+    ]
+
+
+def test_a_canary_has_a_state_of_its_own() -> None:
+    upto = next(i for i, (_, event) in enumerate(script("canary"), 1) if getattr(event, "state", "") == "canary")
+    text = "\n".join(frame(*played("canary", upto)))
+    assert re.search(r"^ 3 ◐ canary +gateway +1/2 +3.0 s  1 of 2 is new, watched 10 s$", text, re.MULTILINE)
+
+
 @given(
-    st.lists(st.tuples(st.text(max_size=30), st.sampled_from(SERVICE_STATES), st.integers(0, 40)), max_size=60),
+    st.lists(
+        st.tuples(st.text(max_size=30), st.sampled_from(SERVICE_STATES), st.integers(0, 40), st.booleans()),
+        max_size=60,
+    ),
     st.integers(20, 120),
     st.integers(8, 40),
 )
 @settings(deadline=None, max_examples=150)
-def test_every_picture_fits(services: list[tuple[str, str, int]], width: int, height: int) -> None:
+def test_every_picture_fits(services: list[tuple[str, str, int, bool]], width: int, height: int) -> None:
     run = Run(0.0)
     run.apply(PhaseStarted("Release"), 0.0)
-    for name, state, wave in services:
-        run.apply(ServiceState(name or "x", state, wave, 0, 1, detail="something\nlong " * 5), 1.0)
+    for name, state, wave, back in services:
+        run.apply(ServiceState(name or "x", state, wave, 0, 1, detail="something\nlong " * 5, back=back), 1.0)
+    for good in (True, False):
+        run.apply(CheckResult("chat", good), 1.0)
+    if any(back for *_, back in services):
+        run.apply(ReleasePlanned(7, [], "", "taking-back", 4), 1.0)
+        run.apply(CheckResult("chat", True), 1.0)
     run.apply(HostStep("a", "Release", "x" * 300, "failed", "y" * 300), 1.0)
     lines = Frame("t", width, height).lines(run, 2.0)
     assert len(lines) <= height
@@ -163,6 +227,21 @@ def test_the_live_view_leaves_everything_on_the_screen(monkeypatch: pytest.Monke
     assert "a question" in text
     assert text.rstrip().endswith("user-dashboard")
     assert "starting" in text
+
+
+def test_the_live_view_keeps_what_went_back_on_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    out = Terminal()
+    view = LiveView(Console(file=out, force_terminal=True, width=80, height=24), "staging deploy")
+    for _, event in script("back"):
+        view.on_event(event)
+    view.close()
+    text = re.sub(r" +", " ", ESCAPE.sub("", out.getvalue()))
+    failed, back = (
+        text.index("✗ head-go failed on head-server"),
+        text.index("! taking back everything back to release 4:"),
+    )
+    assert failed < back < text.rindex("✓ back model-proxy 1/1 2.6 s")
 
 
 # --- plain
@@ -197,7 +276,61 @@ def test_the_same_state_is_said_once() -> None:
     assert len(out.getvalue().splitlines()) == 2
 
 
+def test_a_release_that_is_taken_back_in_lines() -> None:
+    lines = [line[8:] for line in plain("back").splitlines()]
+    at = lines.index("taking back  everything back to release 4: head-go, billing, model-proxy; removing new-one")
+    assert any(line.startswith("head-go failed on head-server: ") for line in lines[:at]), "the reason comes first"
+    assert lines[at + 1 : at + 4] == [
+        "going back   head-go  0/1  wave 2  0.4 s  preparing",
+        "healthy      head-go  1/1  wave 2  1.9 s",
+        "back         head-go  1/1  wave 2  2.6 s",
+    ]
+    assert lines[-3:] == [
+        "release 7 rolled back in 52 s: head-go failed; everything is back on release 4, verified healthy",
+        "  back: head-go, billing, model-proxy",
+        "  removed: new-one",
+    ]
+    assert "auth-service" not in "".join(lines[at:]), "who was not touched is not told of"
+
+
+def test_what_is_stuck_is_told_with_what_it_runs() -> None:
+    text = plain("stuck")
+    assert "stuck        billing  0/1  wave 1  1:00  no suitable node (insufficient memory on 4 nodes)\n" in text
+    assert "  stuck: billing runs release 7, image sha256:0a1b2c3d4e5f; wanted: release 4 (no suitable node)\n" in text
+
+
+def test_quiet_tells_of_the_way_back_too() -> None:
+    lines = [line[8:] for line in plain("stuck", quiet=True).splitlines()]
+    assert [line for line in lines if line.startswith(("taking back", "stuck", "going back", "back"))] == [
+        "taking back  everything back to release 4: head-go, billing, model-proxy; removing new-one",
+        "stuck        billing  0/1  wave 1  1:00  no suitable node (insufficient memory on 4 nodes)",
+    ]
+
+
+def test_the_same_state_on_the_way_back_is_news() -> None:
+    out = io.StringIO()
+    view = PlainView(out)
+    for back in (False, True):
+        view.on_event(ServiceState("a", "healthy", 1, 1, 1, 2.0, back=back))
+    assert len(out.getvalue().splitlines()) == 2
+
+
 # --- GitHub
+
+
+def test_github_marks_the_way_back_and_what_is_stuck() -> None:
+    out = io.StringIO()
+    view = GithubView(out)
+    for _, event in script("stuck"):
+        view.on_event(event)
+    view.close()
+    marked = [line.partition("::")[2] for line in out.getvalue().splitlines() if line.startswith(("::err", "::warn"))]
+    assert [mark.split("%0A")[0] for mark in marked] == [
+        "error title=head-go::head-go failed on head-server: not healthy within 30 s: its task ended with exit code 1",
+        "warning title=release 7::taking everything back to release 4: head-go, billing, model-proxy; removing new-one",
+        "error title=billing::billing failed: no suitable node (insufficient memory on 4 nodes)",
+        "error title=release 7::billing runs release 7, image sha256:0a1b2c3d4e5f; wanted: release 4 (no suitable node)",
+    ]
 
 
 def test_groups_annotations_and_no_commands_from_logs() -> None:
@@ -281,13 +414,18 @@ def test_the_log_gets_everything(tmp_path: Path) -> None:
 def test_json_lines_are_json() -> None:
     out = io.StringIO()
     with make_view(ViewMode(json=True), environment="dev", action="deploy", out=out, environ={}) as view:
-        for _, event in script("bad"):
+        for _, event in script("stuck"):
             view.on_event(event)
         view.say("not for programs")
-    kinds = [json.loads(line)["kind"] for line in out.getvalue().splitlines()]
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    kinds = [line["kind"] for line in lines]
     assert kinds[0] == "phase"
     assert kinds[-1] == "end"
     assert "failure" in kinds
+    back = next(line for line in lines if line.get("state") == "taking-back")
+    assert (back["kind"], back["to"], back["number"]) == ("release", 4, 7)
+    assert [line["name"] for line in lines if line["kind"] == "service" and line["back"] and line["state"] == "done"]
+    assert lines[-1]["taken_back"]["stuck"][0]["service"] == "billing"
 
 
 @pytest.mark.parametrize("width", [80, 120])
