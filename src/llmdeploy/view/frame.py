@@ -94,8 +94,9 @@ class Frame:
         """What has failed, and below it what goes back."""
         failed, back = [service for service in run.ordered() if service.state == "failed"], list(run.back.values())
         wide = max(cell_len(service.name) for service in (*failed, *back))
-        top = rows(failed, now, min(room // 3, len(failed)), unicode=self.unicode, wide=wide) if failed else []
-        top += self._checks(run.checks_before) if not all(check.ok for check in run.checks_before) else []
+        top = rows(failed, now, room // 3, unicode=self.unicode, wide=wide)
+        if room > 3 and not all(check.ok for check in run.checks_before):
+            top += self._checks(run.checks_before)
         top.append(Text(f"   everything back to release {run.back_to}:", "yellow"))
         return top + rows(back, now, room - len(top), unicode=self.unicode, wide=wide)
 

@@ -96,7 +96,7 @@ class PlainView:
             return sentences.planned(event)
         if isinstance(event, CheckResult):
             return [sentences.check(event)]
-        return sentences.ended(event) if isinstance(event, ReleaseEnded) else []
+        return [sentences.ended(event)] if isinstance(event, ReleaseEnded) else []
 
     def _wants(self, event: HostStep) -> bool:
         if self._verbose:

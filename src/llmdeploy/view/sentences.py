@@ -81,25 +81,23 @@ def note(event: Note) -> str:
     return event.text if event.level in ("info", "debug") else f"{event.level:<{WIDTH}}  {event.text}"
 
 
-def ended(event: ReleaseEnded) -> list[str]:
-    """Out: the verdict in one line, and which services went back."""
+def ended(event: ReleaseEnded) -> str:
+    """Out: the verdict in one line."""
     name = f"release {event.number}" if event.number else "release"
-    parts = "; ".join(part for part in (one_line(event.summary), way_back(event.taken_back)) if part)
-    first = f"{name} {event.verdict.replace('-', ' ')} in {seconds(event.seconds)}{': ' if parts else ''}{parts}"
-    return [first, *(f"  {title}: {text}" for title, text in went_back(event.taken_back))]
+    why = one_line(event.summary) or way_back(event.taken_back)
+    return f"{name} {event.verdict.replace('-', ' ')} in {seconds(event.seconds)}{': ' if why else ''}{why}"
 
 
 def way_back(taken_back: Mapping[str, Any] | None) -> str:
     """In: `taken_back` of an end line. Out: how it went, in a few words; nothing where nothing was taken back."""
     if taken_back is None:
         return ""
+    to, moved = taken_back.get("to"), [*(taken_back.get("services") or []), *(taken_back.get("removed") or [])]
     if taken_back.get("stuck"):
-        return f"not everything could be taken back to release {taken_back.get('to')}"
-    return f"everything is back on release {taken_back.get('to')}, {_verified(taken_back)}"
-
-
-def _verified(taken_back: Mapping[str, Any]) -> str:
-    return "verified healthy" if taken_back.get("verified") else "but not verified healthy"
+        return f"not everything could be taken back to release {to}"
+    if taken_back.get("verified"):
+        return f"everything is back on release {to}, verified healthy" if moved else "nothing had been changed"
+    return f"everything is back on release {to}, but not healthy" if moved else f"taking back to release {to} failed"
 
 
 def went_back(taken_back: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:

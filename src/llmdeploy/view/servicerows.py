@@ -20,6 +20,8 @@ def rows(services: Sequence[Service], now: float, room: int, *, unicode: bool, w
     More services than lines: what is under way or broken matters, the rest is counted. `wide`: at least so wide are the
     names.
     """
+    if room < 1:
+        return []
     groups = _fold([[service] for service in services], "unchanged", always=True)
     for state in ("done", "waiting", "blocked"):
         if len(groups) > room:
@@ -27,7 +29,7 @@ def rows(services: Sequence[Service], now: float, room: int, *, unicode: bool, w
     rest = 0
     if len(groups) > room:
         matters = [group for group in groups if group[0].state not in FINISHED]
-        groups = matters[: max(room - 1, 0)]
+        groups = matters[: room - 1]
         rest = len(services) - sum(map(len, groups))
     wide = max([wide, *(cell_len(group[0].name) for group in groups if len(group) == 1)])
     lines, wave = [], None

@@ -139,12 +139,12 @@ def update(broken: str = "", *, canary: bool = False, stuck: str = "") -> Timed:
 
 
 def _goes_back(touched: list[str], stuck: str) -> Timed:
-    """What was touched returns to release 4, the last one first."""
+    """What was touched returns to release 4, the last one first: waves are counted anew."""
     rows: list[dict[str, Any]] = [
-        {"name": name, "wave": WAVES[name], "action": "change", "changes": ["image 2.4.1 → 2.4.0"]}
+        {"name": name, "wave": 3 - WAVES[name], "action": "change", "changes": ["image 2.4.1 → 2.4.0"]}
         for name in reversed(touched)
     ]
-    gone: dict[str, Any] = {"name": "new-one", "wave": 6, "action": "remove", "changes": []}
+    gone: dict[str, Any] = {"name": "new-one", "wave": 3, "action": "remove", "changes": []}
     same = {"name": "auth-service", "wave": 2, "action": "unchanged", "changes": []}
     yield 0.1, ReleasePlanned(7, [*rows, gone, same], "20261123-175900-ab12", "taking-back", 4)
     for row in (*rows, gone):
@@ -160,8 +160,8 @@ def _goes_back(touched: list[str], stuck: str) -> Timed:
             continue
         yield 0.6, ServiceState(name, "healthy", wave, 1, 1, 1.9, back=True)
         yield 0.6, ServiceState(name, "done", wave, 1, 1, 2.6, back=True)
-    yield 0.3, ServiceState("new-one", "starting", 6, 0, 0, 0.3, "ending its tasks", back=True)
-    yield 0.3, ServiceState("new-one", "removed", 6, 0, 0, 2.3, back=True)
+    yield 0.3, ServiceState("new-one", "starting", 3, 0, 0, 0.3, "ending its tasks", back=True)
+    yield 0.3, ServiceState("new-one", "removed", 3, 0, 0, 2.3, back=True)
     if not stuck:
         for name in ("tail-go:8000", "chat completion"):
             yield 0.2, CheckResult(name, True, 44.0)
@@ -173,9 +173,13 @@ def _goes_back(touched: list[str], stuck: str) -> Timed:
         "stuck": [left] if stuck else [],
     }  # fmt: skip
     verdict, code = ("unhealthy", 7) if stuck else ("rolled-back", 6)
-    yield 0.1, ReleaseEnded(
-        verdict, code, "head-go failed", 52.0, [*touched], [], ["gateway"], number=7, taken_back=back
-    )  # fmt: skip
+    said = "head-go: failed; billing, model-proxy: done; gateway: not touched; "
+    if stuck:
+        said += f"taking back to release 4 failed: {stuck} runs {runs} (no suitable node)"
+        said += "; next: llmdeploy staging rollback 4"
+    else:
+        said += f"taken back to release 4 and verified: {', '.join([*back['services'], *back['removed']])}"
+    yield 0.1, ReleaseEnded(verdict, code, said, 52.0, [*touched], [], ["gateway"], number=7, taken_back=back)
 
 
 def script(kind: str) -> Timed:

@@ -142,19 +142,27 @@ def test_a_deploy_that_failed_ends_with_the_error_and_the_next_step() -> None:
         ({"action": "update", "verdict": "done"}, "✓ dev: updated in 31 s (release 7)"),
         ({"job": {"action": "scale"}, "verdict": "done"}, "✓ dev: scaled in 31 s (release 7)"),
         (
-            {"verdict": "rolled-back", "back": {"to": 4, "verified": True}},
+            {"verdict": "rolled-back", "back": {"to": 4, "verified": True, "services": ["a"]}},
             "✗ dev: failed in 31 s (release 7); everything is back on release 4, verified healthy",
         ),
         (
+            {"verdict": "unhealthy", "back": {"to": 4, "verified": False, "services": ["a"]}},
+            "✗ dev: not healthy in 31 s (release 7); everything is back on release 4, but not healthy",
+        ),
+        (
             {"verdict": "unhealthy", "back": {"to": 4, "verified": False}},
-            "✗ dev: not healthy in 31 s (release 7); everything is back on release 4, but not verified healthy",
+            "✗ dev: not healthy in 31 s (release 7); taking back to release 4 failed",
+        ),
+        (
+            {"verdict": "unhealthy", "back": {"to": 4, "verified": True}},
+            "✗ dev: not healthy in 31 s (release 7); nothing had been changed",
         ),
         (
             {"verdict": "unhealthy", "back": {"to": 4, "stuck": [{"service": "b", "runs": "", "wanted": "release 4"}]}},
             "✗ dev: not healthy in 31 s (release 7); not everything could be taken back to release 4",
         ),
         (
-            {"verdict": "stopped", "back": {"to": 4, "verified": True}},
+            {"verdict": "stopped", "back": {"to": 4, "verified": True, "removed": ["a"]}},
             "! dev: stopped (release 7); everything is back on release 4, verified healthy",
         ),
     ],
