@@ -55,21 +55,23 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
 def find_project(start: Path | None = None, explicit: Path | None = None) -> Project:
     """The project to work on: `explicit`, else LLMDEPLOY_PROJECT_DIR, else the nearest one at or above `start`.
 
+    A folder of which only the inventory is left will do where there is no whole project: a rollback needs no more.
     `start` defaults to the current folder. Raises UsageError when there is none.
     """
     variable = os.environ.get("LLMDEPLOY_PROJECT_DIR")
     named = explicit or (Path(variable) if variable else None)
     if named is not None:
-        if _is_project(named):
+        if _is_project(named) or _has_hosts(named):
             return Project(named.resolve())
         whose = "--project" if explicit else "LLMDEPLOY_PROJECT_DIR"
         raise UsageError(
             f"{whose}: no project in {named}: it has no {_CATALOGUE}", hint=f"make one: llmdeploy init {named}"
         )
     begin = (start or Path.cwd()).resolve()
-    for folder in (begin, *begin.parents):
-        if _is_project(folder):
-            return Project(folder)
+    for will_do in (_is_project, _has_hosts):
+        for folder in (begin, *begin.parents):
+            if will_do(folder):
+                return Project(folder)
     raise UsageError(
         f"no project here: neither {begin} nor a folder above it has {_CATALOGUE}",
         hint="make one: llmdeploy init; or name one: --project DIR",
@@ -78,6 +80,10 @@ def find_project(start: Path | None = None, explicit: Path | None = None) -> Pro
 
 def _is_project(folder: Path) -> bool:
     return os.path.lexists(folder / _CATALOGUE)
+
+
+def _has_hosts(folder: Path) -> bool:
+    return bool(_files(folder / "inventory", (".ini",)))
 
 
 def resources() -> Path:

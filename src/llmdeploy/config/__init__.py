@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from llmdeploy.config.hosts import Host, Inventory
     from llmdeploy.config.marks import Mark
     from llmdeploy.config.origins import Origins
+    from llmdeploy.config.outline import Outline, load_outline, outline_of
     from llmdeploy.config.scaffold import init_project
     from llmdeploy.config.schemas import schema
 
@@ -22,9 +23,12 @@ _HOMES = {
     "Inventory": "hosts",
     "Mark": "marks",
     "Origins": "origins",
+    "Outline": "outline",
     "effective": "environment",
     "init_project": "scaffold",
     "load": "environment",
+    "load_outline": "outline",
+    "outline_of": "outline",
     "schema": "schemas",
 }
 
@@ -34,9 +38,12 @@ __all__ = [
     "Inventory",
     "Mark",
     "Origins",
+    "Outline",
     "effective",
     "init_project",
     "load",
+    "load_outline",
+    "outline_of",
     "schema",
 ]
 

@@ -72,6 +72,11 @@ def check_name(project: Project, environment: str) -> None:
         raise UsageError(f"no environment `{environment}`", hint=hint)
 
 
+def readable(project: Project, environment: str, overrides: Sequence[str] = ()) -> list[Node]:
+    """The layers that can be read, lowest first, whatever else is wrong with them."""
+    return _Loading(project, environment).readable(overrides)
+
+
 def effective(environment: Environment) -> list[tuple[str, Any, str]]:
     """Key, value and origin (`file:line`, `--set` or `default`) of every setting, defaults included."""
     return [
@@ -105,12 +110,17 @@ class _Loading:
 
     def layers(self, overrides: Sequence[str]) -> list[Node] | None:
         """Catalogue, environment file and overrides; None when one of them cannot be read at all."""
+        found = self.readable(overrides)
+        return None if self._broken else found
+
+    def readable(self, overrides: Sequence[str]) -> list[Node]:
+        """The same, with an empty layer for what cannot be read."""
         name = self.environment
         catalogue = self._document("inventory/group_vars/all.yml", "the catalogue; `llmdeploy init` makes one")
         overriding = self._document(f"environments/{name}.yml", "it holds what differs here; it may be empty")
         layers = [split_host_variables(catalogue), overriding]
         layers += [self._checked(partial(read_override, text)) for text in overrides]
-        return None if self._broken else [normal(layer) for layer in layers]
+        return [normal(layer) for layer in layers]
 
     def _document(self, file: str, missing: str) -> Node:
         return self._checked(lambda: read_tree(read_text(self.project.root / file, file, missing=missing), file))
