@@ -15,7 +15,7 @@ import docker
 from docker import errors as docker_errors
 from docker import utils as docker_utils
 
-from .spec import STACK_LABEL, Spec
+from .spec import KIND_LABEL, STACK_LABEL, Spec
 
 PATIENCE = 60.0  # seconds a daemon may be away
 LOG_SECONDS = 5.0
@@ -95,9 +95,17 @@ class Docker:
         """Write a service whose version is still `version`; `ConflictError` when it is not."""
         self._retry(lambda: self._client.update_service(service_id, version, **_arguments(spec)))
 
-    def configs(self, stack: str) -> list[Json]:
-        """The stack's config objects: lock and ledger."""
-        filters = json.dumps({"label": [f"{STACK_LABEL}={stack}"]})
+    def remove_service(self, service_id: str) -> None:
+        """Remove a service; nothing happens when it is gone already."""
+        try:
+            self._request("DELETE", f"/services/{service_id}")
+        except MissingError:
+            return
+
+    def configs(self, stack: str, kind: str = "") -> list[Json]:
+        """The stack's config objects with their data; `kind`: only lock, release or edge."""
+        labels = [f"{STACK_LABEL}={stack}", *([f"{KIND_LABEL}={kind}"] if kind else [])]
+        filters = json.dumps({"label": labels})
         found: list[Json] = self._get("/configs", {"filters": filters})
         return found
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from .api import ConflictError, Docker, ExistsError, Json, MissingError
-from .spec import STACK_LABEL
+from .api import ConflictError, Docker, DockerError, ExistsError, Json, MissingError
+from .spec import KIND_LABEL, STACK_LABEL
 
 BEAT_EVERY = 5.0
 STALE_AFTER = 15.0
@@ -27,12 +27,16 @@ class LockedError(Exception):
         )
 
 
+class LostError(DockerError):
+    """The lock is not ours any more: nothing may be written from now on."""
+
+
 class Lock:
     """The lock of one stack, held by one job."""
 
     def __init__(self, docker: Docker, stack: str, labels: Mapping[str, str]) -> None:
         self._docker, self._stack = docker, stack
-        self._labels = {**labels, STACK_LABEL: stack, "llmdeploy.kind": "lock"}
+        self._labels = {**labels, STACK_LABEL: stack, KIND_LABEL: "lock"}
         self._config: Json = {}
         self._beats = 0
         self._last = 0.0
@@ -50,11 +54,14 @@ class Lock:
                 return former
 
     def beat(self) -> None:
-        """Show that we live, when it is time to. Raises ConflictError when the lock is not ours any more."""
+        """Show that we live, when it is time to. Raises LostError when the lock is not ours any more."""
         if time.monotonic() - self._last < BEAT_EVERY:
             return
         self._last = time.monotonic()
-        self._write(self._config)
+        try:
+            self._write(self._config)
+        except ConflictError as problem:
+            raise LostError(f"the lock is not ours any more: {problem}") from problem
 
     def release(self) -> None:
         """Give the lock back; a lock somebody else has taken over is left alone."""
@@ -80,9 +87,11 @@ class Lock:
         """Watch the holder. Out: its labels when it is dead and the lock ours, None when it gave it back."""
         held, began = self._find(), time.monotonic()
         while held is not None:
-            if held["Spec"]["Labels"].get("job") == self._labels.get("job"):  # our own, made before a lost answer
-                self._config = held
-                return {}
+            if held["Spec"]["Labels"].get("job") == self._labels.get("job"):
+                if self._inherit(held):
+                    return {}
+                held = self._find()
+                continue
             if time.monotonic() - began > STALE_AFTER:
                 try:
                     self._write(held)
@@ -97,9 +106,17 @@ class Lock:
             held = now
         return None
 
+    def _inherit(self, held: Json) -> bool:
+        """Take over what our own command took for this job; False when it showed its life at this very moment."""
+        try:
+            self._write(held)
+        except ConflictError:
+            return False
+        return True
+
     def _find(self) -> Json | None:
         name = f"{self._stack}.lock"
-        return next((item for item in self._docker.configs(self._stack) if item["Spec"]["Name"] == name), None)
+        return next((item for item in self._docker.configs(self._stack, "lock") if item["Spec"]["Name"] == name), None)
 
     def _write(self, config: Json) -> None:
         try:

@@ -7,22 +7,20 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from . import schedule, watch
+from . import edgefile, schedule, watch
 from .api import ConflictError, Docker, DockerError, UnreachableError
-from .compare import Comparison, Unit
+from .compare import EDGE, Comparison, Unit
 from .failure import describe
 from .progress import Progress, harmless
+from .say import Teller
 from .verify import verify_stack
 
-EDGE_FINDS_WITHIN = 5.0  # seconds: its name lookups and health checks come once a second
 TURN = 0.25
-EDGE = "edge"  # the service through which published ports are asked
-_FLYING = ("starting", "healthy", "answering")
-EXITS = {"done": 0, "unchanged": 0, "failed": 1, "locked": 4, "conflict": 4, "unhealthy": 7, "stopped": 130}
+_FLYING = ("starting", "canary", "healthy", "answering")
 
 
 class Release:
-    """One release from its comparison to its verdict."""
+    """One release from its comparison to its verdict, or the way back to an older one."""
 
     def __init__(
         self,
@@ -33,30 +31,29 @@ class Release:
         pool: Executor,
         *,
         number: int = 0,
+        back: bool = False,
         stop: Callable[[], bool] = lambda: False,
         beat: Callable[[], None] = lambda: None,
-        keep: Callable[[Unit], None] = lambda _unit: None,
     ) -> None:
-        """`stop` tells that somebody asked to stop, `beat` shows that we live, `keep` saves a unit before its write."""
+        """`number` is what written services are labelled with, `stop` tells that somebody asked to stop, `beat` shows
+        that we live, `back` that this is a taking back."""
         self._docker, self._job, self._found, self._pool = docker, job, found, pool
         self._progress, self._number = progress, number
-        self._stop, self._beat, self._keep = stop, beat, keep
-        self._units = found.units
+        self._stop, self._beat = stop, beat
+        self._teller = Teller(progress, back=back)
+        self.units = found.units
         self._names = {value: key for key, value in found.ids["networks"].items()}
         self._limit = float(job.get("deadline") or 900.0)
-        self._until = time.monotonic() + self._limit
-        self._said: dict[str, tuple[Any, ...]] = {}
+        self._began = time.monotonic()
+        self._goes_on = job.get("on_failure") == "go-on"
+        self._over = schedule.FINISHED | {"failed"} if self._goes_on else schedule.FINISHED
         self._stopped = False
         self._verdict = ""  # what went wrong, as soon as something did
 
-    def announce(self) -> None:
+    def announce(self, **more: Any) -> None:
         """Write the line that says what this release will do."""
-        services = [
-            {"name": unit.name, "wave": unit.wave, "action": unit.action, "changes": unit.changes}
-            for unit in self._units.values()
-        ]
-        more = {"id": self._job["id"], "number": self._number, "services": services, "orphans": self._found.orphans}
-        self._progress.write("release", state="started", sync=True, **more)
+        values = {"state": "started", "id": self._job["id"], "number": self._number, "to": 0}
+        self._teller.announce(self.units, {**values, "orphans": self._found.orphans, **more})
 
     def run(self, *, verify: bool = True) -> tuple[str, str]:
         """Bring everything up and verify it. Out: verdict and summary."""
@@ -65,9 +62,9 @@ class Release:
                 time.sleep(self._pause())
             if self._verdict:
                 return self._verdict, self._summary()
-            if self._stopped and self._names_in("waiting"):
+            if self._stopped and self.names_in("waiting", *_FLYING):
                 return "stopped", self._summary()
-            wrong = verify_stack(self._job, self._pool, self._progress, self._wait) if verify else ""
+            wrong = self._verify() if verify else ""
             if wrong:
                 return "unhealthy", f"every service is healthy, but {wrong}"
             if not self._turn() and not self._verdict:  # still as healthy as before the verification
@@ -77,16 +74,40 @@ class Release:
         """One look, no waiting: whether everything is unchanged and healthy."""
         if not self._found.changed:
             self._turn()
-        return all(unit.state == "unchanged" for unit in self._units.values())
+        return all(unit.state == "unchanged" for unit in self.units.values())
 
     def outcome(self) -> dict[str, list[str]]:
-        """`changed`: written by us; `done`: came up or already were; `untouched`: never started."""
-        units = self._units.values()
+        """`changed`: written or removed by us; `done`: came up or already were; `untouched`: never started."""
         return {
-            "changed": [unit.name for unit in units if unit.written],
-            "done": self._names_in("done", "unchanged"),
-            "untouched": self._names_in("waiting", "blocked"),
+            "changed": [unit.name for unit in self.units.values() if unit.touched],
+            "done": self.names_in("done", "unchanged"),
+            "untouched": self.names_in("waiting", "blocked"),
         }
+
+    def times(self) -> dict[str, dict[str, Any]]:
+        """For each service: wave, action, how it ended, when it began and how long it took, in seconds."""
+        return {
+            unit.name: {
+                "wave": unit.wave,
+                "action": unit.action,
+                "state": unit.state,
+                "began": round(unit.began - self._began, 2) if unit.began else None,
+                "seconds": round((unit.ended or time.monotonic()) - unit.began, 2) if unit.began else 0.0,
+            }
+            for unit in self.units.values()
+        }
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self._began
+
+    def names_in(self, *states: str) -> list[str]:
+        """The services in these states."""
+        return [unit.name for unit in self.units.values() if unit.state in states]
+
+    def _verify(self) -> str:
+        return verify_stack(self._job, self._pool, self._progress, self._wait)
 
     def _wait(self, seconds: float) -> None:
         self._beat()
@@ -95,28 +116,36 @@ class Release:
     def _pause(self) -> float:
         """Until the next look: a turn, or less when a stability window ends before."""
         now = time.monotonic()
-        ends = [unit.steady + unit.stability - now for unit in self._units.values() if unit.state == "healthy"]
+        ends = [unit.steady + unit.stability - now for unit in self.units.values() if unit.state == "healthy"]
         return max(0.02, min([TURN, *(left for left in ends if left > 0)]))
+
+    @property
+    def _halted(self) -> bool:
+        return self._stopped or bool(self._verdict and not self._goes_on)
 
     def _turn(self) -> bool:
         """Look at everything once and act. Out: whether there is more to wait for."""
         self._beat()
         self._stopped = self._stopped or self._stop()
+        if self._stopped and self._job.get("on_failure") != "keep":
+            return False  # everything is taken back: no use in seeing it come up
         services = {item["Spec"]["Name"]: item for item in self._docker.services()}
         current = self._docker.tasks(self._job["stack"], up_to_date=True)
-        for unit in self._units.values():
+        for unit in self.units.values():
             if unit.state in (*_FLYING, *schedule.FINISHED):
                 self._advance(unit, services, current)
-        while not (self._verdict or self._stopped):
-            free = schedule.startable({unit.name: unit.state for unit in self._units.values()}, self._found.depends)
+        while not self._halted:
+            states = {unit.name: unit.state for unit in self.units.values()}
+            free = schedule.startable(states, self._found.depends, self._over)
             if not free:
                 break
             for name in free:
-                self._start(self._units[name], services, current)
-        for unit in self._units.values():
-            self._say(unit)
-        goes_on = not (self._verdict or self._stopped)
-        return bool(self._names_in(*_FLYING, *(["waiting"] if goes_on else [])))
+                self._start(self.units[name], services, current)
+        for unit in self.units.values():
+            self._teller.tell(unit)
+        return bool(self.names_in(*_FLYING, *([] if self._halted else ["waiting"])))
+
+    # --- one service
 
     def _start(self, unit: Unit, services: Mapping[str, Any], current: list[Any]) -> None:
         unit.began, unit.state = time.monotonic(), "starting"
@@ -125,101 +154,144 @@ class Release:
         if unit.action == "unchanged":
             unit.service_id = unit.live["ID"] if unit.live else ""
             self._advance(unit, services, current)
-            return
-        self._keep(unit)
+        elif unit.remove:
+            self._attempt(unit, lambda: watch.remove(self._docker, unit))
+        elif unit.name == EDGE and self._new_configuration(unit):
+            unit.stage, unit.touched = "configuration", True
+            self._attempt(unit, lambda: self._configure(unit))
+        else:
+            unit.stage = "canary" if unit.canary and unit.action == "change" else ""
+            self._attempt(unit, lambda: watch.write(self._docker, unit, self._found, self._number))
+
+    def _attempt(self, unit: Unit, work: Callable[[], None]) -> bool:
+        """Do something that Docker may refuse. Out: whether it did not."""
         try:
-            watch.write(self._docker, unit, self._found, self._number)
+            work()
         except ConflictError as problem:
             self._fail(unit, str(problem), "conflict")
         except UnreachableError:
             raise
         except DockerError as problem:
             self._fail(unit, f"Docker refused it: {problem}")
+        return unit.state != "failed"
+
+    def _new_configuration(self, unit: Unit) -> bool:
+        """Whether HAProxy needs another file before the service is written."""
+        edge = self._job.get("edge") or {}
+        old = ((unit.live or {}).get("Spec") or {}).get("Labels") or {}
+        new = unit.wanted["Labels"].get(edgefile.LABEL)
+        return bool(edge.get("config") and new) and (old.get(edgefile.LABEL) != new or bool(edge.get("force")))
+
+    def _configure(self, unit: Unit) -> None:
+        edgefile.publish(self._docker, self._job["stack"], self._job["edge"]["config"])
+        edgefile.begin(self._docker, self._job["stack"], unit.wanted)
 
     def _advance(self, unit: Unit, services: Mapping[str, Any], current: list[Any]) -> None:
-        try:
-            watch.follow(unit, services.get(unit.name), current, self._names)
-        except ConflictError as problem:
-            return self._fail(unit, str(problem), "conflict")
-        state, now = unit.verdict.state, time.monotonic()
+        if unit.remove:
+            self._removed(unit, services)
+        elif unit.stage == "configuration":
+            self._configured(unit)
+        elif self._attempt(unit, lambda: watch.follow(unit, services.get(unit.name), current, self._names)):
+            self._judge(unit, unit.verdict.state, time.monotonic())
+
+    def _judge(self, unit: Unit, state: str, now: float) -> None:
         if state == "failed":
-            return self._fail(unit, unit.verdict.reason)
-        if unit.state in schedule.FINISHED:
+            self._fail(unit, unit.verdict.reason)
+        elif unit.state in schedule.FINISHED:
             if state != "healthy":  # it was: give it its time again, its crashes so far count
                 unit.state, unit.began, unit.detail = "starting", now, f"was healthy, then: {unit.verdict.reason}"
-            return None
-        if state == "starting":
+        elif state == "starting":
             unit.state, unit.detail = "starting", harmless(unit.verdict.reason)
             if unit.action == "unchanged":
                 unit.detail = f"unchanged, but not healthy: {unit.detail}"
+            self._deadline(unit, now)
         elif unit.action == "unchanged" and unit.state == "starting" and unit.elapsed() < TURN:
-            unit.state, unit.detail = "unchanged", ""
-            return None
+            self._end(unit, "unchanged")
         else:
             self._settle(unit, now)
-            edge = self._units.get(EDGE)
+            edge = self.units.get(EDGE)
             if unit.detail.startswith("check ") and edge and edge.state == "failed":
-                return self._fail(unit, f"it is healthy, but the edge has failed ({edge.detail}): {unit.detail}")
-        return self._deadline(unit, now)
+                self._fail(unit, f"it is healthy, but the edge has failed ({edge.detail}): {unit.detail}")
+            self._deadline(unit, now)
+
+    def _removed(self, unit: Unit, services: Mapping[str, Any]) -> None:
+        if unit.state == "removed":
+            return
+        left = self._docker.tasks(self._job["stack"], up_to_date=False)
+        if watch.is_gone(unit, services.get(unit.name), left):
+            self._end(unit, "removed")
+        else:
+            unit.detail = "ending its tasks"
+            self._deadline(unit, time.monotonic())
+
+    def _configured(self, unit: Unit) -> None:
+        """The edge takes its configuration; then the service itself is written."""
+        state, detail = edgefile.state(self._docker, self._job["stack"])
+        unit.detail = harmless(detail)
+        if state == "failed":
+            self._fail(unit, unit.detail)
+        elif state == "done":
+            unit.stage = ""
+            self._attempt(unit, lambda: watch.write(self._docker, unit, self._found, self._number))
+        else:
+            self._deadline(unit, time.monotonic())
 
     def _settle(self, unit: Unit, now: float) -> None:
         """All tasks are healthy: done when they stay so and the service answers."""
         missing = watch.answers(unit, self._job, self._pool)
+        if unit.stage == "canary":
+            self._settle_canary(unit, now, missing)
+            return
         stable = now - unit.steady >= unit.stability
         if stable and missing is None:
-            unit.state, unit.detail = ("unchanged" if unit.action == "unchanged" else "done"), ""
+            self._end(unit, "unchanged" if unit.action == "unchanged" else "done")
         else:
             unit.state, unit.detail = ("answering" if stable else "healthy"), missing or ""
+
+    def _settle_canary(self, unit: Unit, now: float, missing: str | None) -> None:
+        """The first replica is healthy: watched for its time and verified, then the others follow."""
+        unit.state, unit.detail = "canary", missing or f"1 of {unit.verdict.wanted} is new, watched {unit.canary:g} s"
+        if missing is not None or now - unit.steady < unit.canary:
+            return
+        wrong = self._verify()
+        if wrong:
+            self._fail(unit, f"with one new replica, {wrong}")
+            return
+        unit.stage, unit.state, unit.began, unit.steady = "", "starting", time.monotonic(), 0.0
+        self._attempt(unit, lambda: watch.write(self._docker, unit, self._found, self._number))
+
+    def _end(self, unit: Unit, state: str) -> None:
+        unit.state, unit.detail, unit.ended = state, "", time.monotonic()
 
     def _deadline(self, unit: Unit, now: float) -> None:
         if unit.state not in _FLYING:
             return
-        if now > self._until:
+        if now > self._began + self._limit:
             self._fail(unit, f"the deadline of the whole release ({self._limit:g} s) passed: {unit.detail}")
-        elif now - unit.began > unit.deadline:
+        elif now - unit.began > unit.deadline + (unit.canary if unit.stage == "canary" else 0.0):
             self._fail(unit, f"not done within {unit.deadline:g} s: {unit.detail or 'not stable yet'}")
 
     def _fail(self, unit: Unit, reason: str, verdict: str = "unhealthy") -> None:
-        unit.state, unit.detail = "failed", reason
+        self._end(unit, "failed")
+        unit.detail, unit.foreign = reason, verdict == "conflict"
         self._verdict = self._verdict if self._verdict == "conflict" else verdict
-        for name in schedule.blocked([unit.name], self._found.depends):
-            if self._units[name].state == "waiting":
-                self._units[name].state = "blocked"
-        others = {other.name: _plain(other) for other in self._units.values() if other is not unit}
-        self._say(unit)
+        if not self._goes_on:
+            for name in schedule.blocked([unit.name], self._found.depends):
+                if self.units[name].state == "waiting":
+                    self.units[name].state = "blocked"
+        others = {other.name: _plain(other) for other in self.units.values() if other is not unit}
+        self._teller.tell(unit)
         self._progress.write("failure", sync=True, **describe(self._docker, unit, others))
 
-    def _say(self, unit: Unit) -> None:
-        """Write the state of a unit when it is news."""
-        detail = _news(unit)
-        news = (unit.state, unit.verdict.healthy, unit.verdict.wanted, detail)
-        if self._said.get(unit.name) != news:
-            self._said[unit.name] = news
-            self._progress.write(
-                "service", name=unit.name, state=unit.state, wave=unit.wave, healthy=unit.verdict.healthy,
-                wanted=unit.verdict.wanted, elapsed=unit.elapsed(), detail=detail,
-            )  # fmt: skip
-
-    def _names_in(self, *states: str) -> list[str]:
-        return [unit.name for unit in self._units.values() if unit.state in states]
-
     def _summary(self) -> str:
-        parts = [f"{', '.join(names)}: {word}" for word, names in self._groups().items() if names]
-        return "; ".join(parts)
-
-    def _groups(self) -> dict[str, list[str]]:
-        return {
-            "failed": self._names_in("failed"),
-            "done": self._names_in("done"),
-            "unchanged": self._names_in("unchanged"),
-            "not touched": self._names_in("waiting", "blocked"),
+        groups = {
+            "failed": self.names_in("failed"),
+            "done": self.names_in("done"),
+            "removed": self.names_in("removed"),
+            "unchanged": self.names_in("unchanged"),
+            "not touched": self.names_in("waiting", "blocked"),
         }
-
-
-def _news(unit: Unit) -> str:
-    """The detail worth telling: that the edge has not found a new replica in its first seconds is not."""
-    fresh = unit.state in ("healthy", "answering") and time.monotonic() - unit.steady < EDGE_FINDS_WITHIN
-    return "" if fresh else unit.detail
+        return "; ".join(f"{', '.join(names)}: {word}" for word, names in groups.items() if names)
 
 
 def _plain(unit: Unit) -> str:

@@ -16,20 +16,15 @@ from typing import Any
 
 from . import detach
 from .api import ConflictError, Docker, DockerError
+from .attempt import EXITS, Attempt, Job, Terminated, must_be_recorded
 from .checks import PARALLEL
-from .compare import RefusedError, Unit, compare
-from .ledger import Ledger
-from .lock import Lock, LockedError
+from .compare import RefusedError, compare
+from .ledger import Ledger, labels_of
+from .lock import LockedError, LostError
 from .progress import Progress, alive, harmless
-from .release import EXITS, Release
+from .release import Release
 
 KEEP_FOLDERS = 20
-
-Job = dict[str, Any]
-
-
-class Terminated(BaseException):
-    """SIGTERM came: the host goes down, or somebody ended the engine."""
 
 
 def unchanged(job: Job, pins: Mapping[str, str], *, verify: bool = True, patience: float = 5.0) -> list[Job] | None:
@@ -37,13 +32,13 @@ def unchanged(job: Job, pins: Mapping[str, str], *, verify: bool = True, patienc
     began, progress = time.monotonic(), Progress()
     with ThreadPoolExecutor(PARALLEL) as pool:
         docker = Docker(patience)
-        found = compare(docker, job, pins)
-        release = Release(docker, job, found, progress, pool, number=Ledger(docker, job["stack"]).latest())
+        found, known = compare(docker, job, pins), labels_of(Ledger(docker, job["stack"]).read())
+        release = Release(docker, job, found, progress, pool, number=max(known, default=0))
         release.announce()
-        if not release.quick():
+        if must_be_recorded(known) or not release.quick():
             return None
         verdict, summary = release.run(verify=verify)
-    _end(progress, verdict, summary, began, release.outcome())
+    _end(progress, verdict, summary, began, {**release.outcome(), "number": max(known, default=0)})
     return progress.lines
 
 
@@ -85,12 +80,12 @@ def run(folder: Path, lock: int | None = None) -> int:
     os.write(lock, str(os.getpid()).encode())
     signal.signal(signal.SIGTERM, _terminate)
     progress = Progress(folder)
-    steps = _Run(folder, progress)
+    attempt = Attempt(folder, progress)
     try:
-        verdict, summary = steps.result()
+        verdict, summary = attempt.result()
     except LockedError as problem:
-        verdict, summary = "locked", f"{problem}; `llmdeploy {steps.job['environment']} attach` shows it"
-    except ConflictError as problem:
+        verdict, summary = "locked", f"{problem}; `llmdeploy {attempt.job['environment']} attach` shows it"
+    except (ConflictError, LostError) as problem:
         verdict, summary = "conflict", str(problem)
     except (RefusedError, DockerError) as problem:
         verdict, summary = "failed", str(problem)
@@ -99,89 +94,18 @@ def run(folder: Path, lock: int | None = None) -> int:
     except BaseException as problem:  # noqa: BLE001 (nobody watches our stderr: the verdict must tell)
         (folder / "traceback").write_text(traceback.format_exc(), encoding="utf-8")
         verdict, summary = "failed", f"the release engine failed: {type(problem).__name__}: {problem}"
-    _end(progress, verdict, summary, began, steps.release.outcome() if steps.release else {})
+    _end(progress, verdict, summary, began, attempt.told())
     os.close(lock)
     return EXITS[verdict]
 
 
-class _Run:
-    """The steps of one job under its lock."""
-
-    def __init__(self, folder: Path, progress: Progress) -> None:
-        self._folder, self._progress = folder, progress
-        self.job: Job = {}
-        self._before: dict[str, Any] = {}
-        self.release: Release | None = None
-
-    def result(self) -> tuple[str, str]:
-        """Out: verdict and summary. The lock is given back whatever happens."""
-        self.job = json.loads((self._folder / "job.json").read_text(encoding="utf-8"))
-        docker = Docker()
-        lock = Lock(docker, self.job["stack"], labels(self.job))
-        try:
-            former = lock.take()
-            if former:
-                self._progress.write("note", text=harmless(f"took over the lock of a dead run: {LockedError(former)}"))
-            return self._under_lock(docker, lock)
-        finally:
-            lock.release()
-
-    def _under_lock(self, docker: Docker, lock: Lock) -> tuple[str, str]:
-        found = compare(docker, self.job, self.job["pins"])
-        ledger, verdict = Ledger(docker, self.job["stack"]), "failed"
-        number = self._open(ledger) if found.changed else ledger.latest()
-        pool = ThreadPoolExecutor(PARALLEL)
-        self.release = release = Release(
-            docker, self.job, found, self._progress, pool,
-            number=number, stop=(self._folder / "stop").exists, beat=lock.beat, keep=self._keep,
-        )  # fmt: skip
-        try:
-            release.announce()
-            verdict, summary = release.run()
-        except (ConflictError, Terminated) as problem:
-            verdict = "conflict" if isinstance(problem, ConflictError) else "stopped"
-            raise
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            changed = ",".join(release.outcome()["changed"])
-            ledger.close({"verdict": verdict, "finished": _now(), "changed": changed})
-        return verdict, summary
-
-    def _open(self, ledger: Ledger) -> int:
-        job = {key: value for key, value in self.job.items() if key != "pins"}
-        return ledger.open({"format": 1, "job": job, "pins": self.job["pins"]}, labels(self.job))
-
-    def _keep(self, unit: Unit) -> None:
-        """Save what a service was before its first write."""
-        live = unit.live
-        self._before[unit.name] = live and {"version": live["Version"]["Index"], "spec": live["Spec"]}
-        (self._folder / "before.json").write_text(json.dumps(self._before), encoding="utf-8")
-
-
-def labels(job: Job) -> dict[str, str]:
-    """Who, what and when, as the labels of lock and ledger."""
-    by = job.get("by") or {}
-    return {
-        "job": job["id"],
-        "environment": str(job.get("environment", "")),
-        "action": str(job.get("action", "")),
-        "user": str(by.get("user", "")),
-        "host": str(by.get("host", "")),
-        "reason": str(by.get("message", "")),
-        "git": str(by.get("git", "")),
-        "started": _now(),
-    }
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _end(progress: Progress, verdict: str, summary: str, began: float, outcome: Mapping[str, list[str]]) -> None:
+def _end(progress: Progress, verdict: str, summary: str, began: float, told: Mapping[str, Any]) -> None:
     seconds = round(time.monotonic() - began, 2)
-    lists = {key: outcome.get(key, []) for key in ("changed", "done", "untouched")}
     values = {"verdict": verdict, "exit": EXITS[verdict], "summary": harmless(summary), "seconds": seconds}
-    progress.write("end", sync=True, **values, **lists)
+    nothing: Mapping[str, Any] = {
+        "number": 0, "changed": [], "done": [], "untouched": [], "taken_back": None, "dropped": [],
+    }  # fmt: skip
+    progress.write("end", sync=True, **values, **{**nothing, **told})
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-FINISHED = frozenset({"done", "unchanged"})
+FINISHED = frozenset({"done", "unchanged", "removed"})
 
 Depends = Mapping[str, Sequence[str]]
 
@@ -25,12 +25,12 @@ def problem(depends: Depends) -> str:
     return ""
 
 
-def startable(states: Mapping[str, str], depends: Depends) -> list[str]:
-    """The services that wait and whose dependencies are all finished."""
+def startable(states: Mapping[str, str], depends: Depends, over: Collection[str] = FINISHED) -> list[str]:
+    """The services that wait and whose dependencies are all over: finished, or as `over` says."""
     return [
         name
         for name, state in states.items()
-        if state == "waiting" and all(states[needed] in FINISHED for needed in depends[name])
+        if state == "waiting" and all(states[needed] in over for needed in depends[name])
     ]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 STACK_LABEL = "llmdeploy.stack"
 RELEASE_LABEL = "llmdeploy.release"
+KIND_LABEL = "llmdeploy.kind"  # of config objects: lock, release, edge; of services: helper
 
 Spec = dict[str, Any]
 Names = Mapping[str, str]  # network id → name
@@ -148,6 +149,7 @@ def _text(item: Mapping[str, Any]) -> str:
 
 _READABLE = {
     "ContainerSpec.Image": "image",
+    "Labels.llmdeploy.edge": "configuration",
     "ContainerSpec.Args": "arguments",
     "Resources.Limits.MemoryBytes": "memory",
     "Resources.Limits.NanoCPUs": "cpus",
@@ -160,7 +162,7 @@ _SECRET = re.compile(r"^(env |label |Labels|host entry |.*(Options|Sysctls|Privi
 
 def _line(key: str, old: Any, new: Any) -> str:
     name = _readable(key)
-    shown = not _SECRET.match(key) and all(_showable(key, value) for value in (old, new))
+    shown = (key in _READABLE or not _SECRET.match(key)) and all(_showable(key, value) for value in (old, new))
     if shown:
         return f"{name} {_show(key, old)} → {_show(key, new)}"
     return f"{name} {'added' if old is None else 'removed' if new is None else 'changed'}"

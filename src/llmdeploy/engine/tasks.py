@@ -57,11 +57,13 @@ def judge(
     before: Collection[str] = (),
     pending: Mapping[str, float] | None = None,
     written: bool = True,
+    canary: bool = False,
 ) -> Verdict:
     """The verdict on `service` (from the service list, with status).
 
     `tasks` are its up-to-date ones, `before` the ids that existed when the watch began, `pending` the seconds each
-    task has been waiting for a node, `written` whether the watch began with a write.
+    task has been waiting for a node, `written` whether the watch began with a write, `canary` whether one replica of
+    the new specification is enough.
     """
     crashed = sorted((task for task in tasks if _crashed(task, before)), key=lambda task: str(task["CreatedAt"]))
     running = {_slot(task): task for task in tasks if task["DesiredState"] == "running" and _state(task) == "running"}
@@ -76,6 +78,8 @@ def judge(
     if unplaced:
         reason = f"no host can run it: {error(unplaced[0])}"
         return Verdict("failed", len(running), count, reason=reason, task=unplaced[0])
+    if canary and running and not crashed:
+        return Verdict("healthy", len(running), count, ids=frozenset(task["ID"] for task in running.values()))
     if len(running) == len(meant) == count and (count or mode(service["Spec"]) == "Replicated"):
         return Verdict("healthy", count, count, ids=frozenset(task["ID"] for task in running.values()))
     slowest = _slowest(tasks, running)

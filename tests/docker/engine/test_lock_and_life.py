@@ -72,7 +72,7 @@ def test_who_lost_the_lock_stops(stack: Stack, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_stop_starts_nothing_new_and_ends_what_flies(stack: Stack) -> None:
-    job = stack.job({"a": (stack.spec(), []), "b": (stack.spec(), ["a"])})
+    job = stack.job({"a": (stack.spec(), []), "b": (stack.spec(), ["a"])}, on_failure="keep")
     folder = run.prepare(stack.folder, job, stack.pins)
     threading.Timer(0.5, (folder / "stop").touch).start()
     assert run.run(folder) == 130
@@ -126,7 +126,7 @@ def test_the_engine_outlives_the_process_that_started_it(stack: Stack) -> None:
         time.sleep(0.05)
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {item.name: oct(item.stat().st_mode & 0o777) for item in folder.iterdir()} == dict.fromkeys(
-        ("job.json", "pid", "progress.jsonl", "engine.log", "before.json"), "0o600"
+        ("job.json", "pid", "progress.jsonl", "engine.log"), "0o600"
     )
     assert (folder / "engine.log").read_text() == ""
 

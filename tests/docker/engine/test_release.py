@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from llmdeploy.engine import api, release, run, spec, watch
+from llmdeploy.engine import api, run, say, spec, watch
 from llmdeploy.engine.ledger import decode
 
 from .conftest import NANO, Stack, end, failure
@@ -35,7 +35,7 @@ def test_order_then_nothing_to_do_then_one_change(stack: Stack) -> None:
     assert done[stack.service("a")] <= started[stack.service("b")]
     assert done[stack.service("b")] <= started[stack.service("c")]
     assert stack.configs("lock") == []
-    assert [item["Spec"]["Labels"]["verdict"] for item in stack.configs("release")] == ["done"]
+    assert [item["Spec"]["Labels"]["verdict"] for item in stack.configs("release")] == ["good"]
 
     versions = [stack.live(short)["Version"] for short in "abc"]
     fast = run.unchanged(stack.job(services), stack.pins)
@@ -105,7 +105,7 @@ def test_a_crash_at_start_blocks_what_depends_on_it_only(stack: Stack) -> None:
     assert end(lines)["done"] == [stack.service("free")]
     assert end(lines)["untouched"] == [stack.service("after")]
     assert stack.configs("lock") == []
-    assert [item["Spec"]["Labels"]["verdict"] for item in stack.configs("release")] == ["unhealthy"]
+    assert [item["Spec"]["Labels"]["verdict"] for item in stack.configs("release")] == ["failed"]
 
 
 def test_never_healthy_tells_what_the_check_said(stack: Stack) -> None:
@@ -148,7 +148,7 @@ def test_unchanged_but_broken_is_waited_for_and_a_paused_update_is_resumed(stack
     services: dict[str, Any] = {"a": (stack.spec(Mounts=mount), [])}
     assert end(stack.run(stack.job(services)))["verdict"] == "done"
     services["a"] = (stack.spec("test -e /flag/go || exit 1; exec sleep 99", Mounts=mount), [])
-    assert end(stack.run(stack.job(services)))["verdict"] == "unhealthy"
+    assert end(stack.run(stack.job(services, on_failure="keep")))["verdict"] == "unhealthy"
     flag.touch()
     lines = stack.run(stack.job(services))
     assert lines[0]["services"][0]["changes"] == ["paused update resumed"]
@@ -207,7 +207,10 @@ def test_somebody_else_writes_in_between(stack: Stack, monkeypatch: pytest.Monke
     assert (end(lines)["verdict"], end(lines)["exit"]) == ("conflict", 4)
     assert "by somebody else" in failure(lines)["reason"]
     assert stack.live("a")["Spec"]["Mode"]["Replicated"]["Replicas"] == 2
-    assert [item["Spec"]["Labels"]["verdict"] for item in stack.configs("release")] == ["done", "conflict"]
+    assert [item["Spec"]["Labels"]["verdict"] for item in stack.configs("release")] == [
+        "good",
+        "rolled back" if when == "before its turn" else "failed",
+    ]
 
 
 class _Web(BaseHTTPRequestHandler):
@@ -225,7 +228,7 @@ class _Web(BaseHTTPRequestHandler):
 def test_a_service_counts_when_it_answers_and_the_stack_when_it_is_verified(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(release, "EDGE_FINDS_WITHIN", 0.0)  # tell at once what is missing
+    monkeypatch.setattr(say, "EDGE_FINDS_WITHIN", 0.0)  # tell at once what is missing
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Web)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     check = {"name": "a:80", "service": "a", "kind": "http", "via": "edge", "host": None, "port": server.server_port,
