@@ -182,7 +182,8 @@ def _scale_when_written(stack: Stack, name: str) -> None:
     spec = {**live["Spec"], "Mode": {"Replicated": {"Replicas": 2}}}
     stack.client.update_service(
         live["ID"], live["Version"]["Index"], task_template=spec["TaskTemplate"], name=spec["Name"],
-        labels=spec["Labels"], mode=spec["Mode"], endpoint_spec=spec["EndpointSpec"], update_config=spec["UpdateConfig"],
+        labels=spec["Labels"], mode=spec["Mode"], endpoint_spec=spec["EndpointSpec"],
+        update_config=spec["UpdateConfig"],
     )  # fmt: skip
 
 
