@@ -47,23 +47,30 @@ def of_configs(configs: Sequence[Json]) -> list[Entry]:
     return sorted(found, key=lambda entry: entry.number, reverse=True)
 
 
-def find(docker: Docker, stack: str, number: int) -> Entry:
+def find(docker: Docker, stack: str, number: int, environment: str = "ENV") -> Entry:
     """The release `number`. Raises LlmdeployError with the numbers there are."""
-    return pick(entries(docker, stack), number)
+    return pick(entries(docker, stack), number, environment)
 
 
-def pick(found: Sequence[Entry], number: int) -> Entry:
+def pick(found: Sequence[Entry], number: int, environment: str = "ENV") -> Entry:
     """As `find`, among releases that have been read."""
     for entry in found:
         if entry.number == number:
             return entry
     there_are = f"there are {spans([entry.number for entry in found])}" if found else "there is none yet"
-    raise LlmdeployError(f"there is no release {number}: {there_are}", hint="llmdeploy ENV history lists them")
+    raise LlmdeployError(
+        f"there is no release {number}: {there_are}", hint=f"llmdeploy {environment} history lists them"
+    )
+
+
+def where(found: Sequence[Entry]) -> ledger.Position:
+    """Where the stack stands: the release it is on, and the one that brought it there."""
+    return ledger.position({entry.number: entry.labels for entry in found})
 
 
 def standing(found: Sequence[Entry]) -> int:
     """The release the stack is on, 0 before the first good one."""
-    return ledger.standing({entry.number: entry.labels for entry in found})
+    return where(found).number
 
 
 def holder(configs: Sequence[Json]) -> Json | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -45,3 +47,22 @@ def problem(one: Data, unicode: bool, *, host: bool = False) -> Text:
     text = Text(f"  {look.sign if unicode else look.ascii} {one['level']}: ", look.style)
     text.append(f"{one['host']}: " if host else "", "bold").append(f"{one['check']}: {one['message']}", "")
     return text.append(f"\n    {one['hint']}", "dim") if one.get("hint") else text
+
+
+def columns(rows: Sequence[Sequence[Text | str]], gap: str = "  ") -> list[Text]:
+    """Out: a line for each row, its cells below each other: for rows with more to say on lines of their own."""
+    cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    wide = [max(cell_len(cell.plain) for cell in column) for column in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        line = Text(no_wrap=False)
+        for cell, width in zip(row, wide, strict=True):
+            line.append_text(cell).append(" " * (width - cell_len(cell.plain)) + gap)
+        line.rstrip()
+        lines.append(line)
+    return lines
+
+
+def below(text: Text, indent: int) -> RenderableType:
+    """Out: what belongs to the line above it, indented."""
+    return Padding(text, (0, 0, 0, indent))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llmdeploy.view import listings, summary, tables
+from llmdeploy.view import listings, releases, summary, tables
 from llmdeploy.view.grid import Data, Lines
 
 KINDS: dict[str, Callable[[Data, bool], Lines]] = {
@@ -18,4 +18,7 @@ KINDS: dict[str, Callable[[Data, bool], Lines]] = {
     "init": listings.init,
     "deploy": summary.deploy,
     "attach": summary.deploy,
+    "history": releases.history,
+    "release": releases.release,
+    "difference": releases.difference,
 }

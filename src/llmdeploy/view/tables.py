@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from llmdeploy.view.grid import Data, Grid, Lines, problems
-from llmdeploy.view.words import ACTION, LEVEL, OTHER, SERVICE, count, names, one_line
+from llmdeploy.view.words import ACTION, LEVEL, OTHER, SERVICE, count, names, one_line, short_image
 
 _ALRIGHT, _BROKEN, _BUSY = SERVICE["done"], SERVICE["failed"], SERVICE["starting"]
 _NODE = {"ready": _ALRIGHT, "down": _BROKEN, "disconnected": _BROKEN}
@@ -101,14 +101,6 @@ def _who(labels: Data) -> str:
     said = "".join(f" {word} {labels[key]}" for word, key in parts if labels.get(key))
     why = labels.get("reason") or labels.get("message")
     return f",{said}{f' ({one_line(str(why))})' if why else ''}" if said or why else ""
-
-
-def short_image(image: str) -> str:
-    """Out: the image without its registry's long digest."""
-    name, _, digest = image.partition("@")
-    if not digest and name.startswith("sha256:"):
-        name, digest = "", name
-    return f"{name}{'@' if name and digest else ''}{digest.removeprefix('sha256:')[:12]}"
 
 
 def verify(data: Data, unicode: bool) -> Lines:

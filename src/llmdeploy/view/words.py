@@ -105,3 +105,11 @@ def names(items: Iterable[str], most: int = 6) -> str:
 def one_line(text: str) -> str:
     """Out: the text without its line breaks."""
     return " ".join(text.split())
+
+
+def short_image(image: str) -> str:
+    """Out: the image without its registry's long digest."""
+    name, _, digest = image.partition("@")
+    if not digest and name.startswith("sha256:"):
+        name, digest = "", name
+    return f"{name}{'@' if name and digest else ''}{digest.removeprefix('sha256:')[:12]}"

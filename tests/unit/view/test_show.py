@@ -11,7 +11,9 @@ import pytest
 from llmdeploy.errors import ConfigError, Exit, LlmdeployError, Problem, UnreachableError
 from llmdeploy.view import show_error, show_outcome
 from llmdeploy.view.kinds import KINDS
-from llmdeploy.view.tables import short_image
+from llmdeploy.view.words import short_image
+
+from . import releases
 
 CHECKS = [
     {"name": "tail-go:8000", "ok": True, "ms": 12.4, "detail": ""},
@@ -58,6 +60,7 @@ DATA: dict[str, dict[str, Any]] = {
         "release": {"changed": ["gateway"], "done": ["gateway", "billing"], "untouched": []}, "unreachable": {},
         "addresses": [{"service": "tail-go", "url": "http://10.0.0.1:8000"}],
     },
+    **releases.DATA,
 }  # fmt: skip
 EXPECTED = {
     "plan": [
@@ -83,6 +86,7 @@ EXPECTED = {
     "environments": ["dev          inventory/dev.ini  environments/dev.yml"],
     "validate": ["dev: valid, 3 services on 1 host", "   1  a, b", "   2  c"],
     "init": ["1 file written to /work/x", "  inventory/dev.ini", "next: llmdeploy dev deploy"],
+    **releases.EXPECTED,
     "deploy": [
         "✓ dev: deployed in 31 s", "changed  gateway", "on n1    Install Docker", "http://10.0.0.1:8000", "/logs/1.log",
     ],
@@ -177,6 +181,22 @@ def test_an_unchanged_deploy() -> None:
     text, _ = shown("deploy", {"environment": "dev", "verdict": "unchanged", "services": [], "checks": CHECKS[:1]})
     assert "✓ dev: nothing to change" in text
     assert "1 of 1 check ok" in text
+
+
+def test_no_release_yet() -> None:
+    text, _ = shown("history", {"environment": "dev", "on": 0, "open": None, "releases": [], "left_off": 0})
+    assert text == "no release yet\n"
+
+
+def test_two_releases_that_are_the_same() -> None:
+    same = {"from": 4, "to": 4, "services": [], "stack_changes": [], "edge": {"lines": []}}
+    assert shown("difference", same)[0] == "release 4 → release 4\nno difference\n"
+
+
+def test_the_first_release_is_compared_with_nothing() -> None:
+    text, _ = shown("release", {**DATA["release"], "against": None, "removed": []})
+    assert "before     nothing in the history" in text
+    assert "replicas 1 → 3" not in text
 
 
 def test_checks_are_not_told_twice() -> None:
