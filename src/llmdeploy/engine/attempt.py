@@ -88,8 +88,7 @@ class Attempt:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             ledger.close(self._record(verdict, summary))
-        if verdict == "done":
-            self._dropped = ledger.forget(int(self.job.get("keep") or book.KEEP))
+        self._dropped = ledger.forget(int(self.job.get("keep") or book.KEEP))
         return verdict, summary
 
     def _open(self, ledger: book.Ledger, before: Mapping[int, Any]) -> int:

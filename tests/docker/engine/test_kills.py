@@ -99,6 +99,7 @@ def moments() -> list[tuple[str, Callable[[Lines, float], bool], bool]]:
     return found
 
 
+@pytest.mark.timeout(120 + 25 * KILLS)
 def test_kills_leave_nothing_half_way(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "BEAT_EVERY", 0.4)
     monkeypatch.setattr(lock, "STALE_AFTER", 1.5)
