@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llmdeploy.view import listings, releases, summary, tables
+from llmdeploy.view import listings, plan, releases, summary, tables
 from llmdeploy.view.grid import Data, Lines
 
 KINDS: dict[str, Callable[[Data, bool], Lines]] = {
-    "plan": tables.plan,
+    "plan": plan.plan,
     "status": tables.status,
     "verify": tables.verify,
     "doctor": listings.doctor,

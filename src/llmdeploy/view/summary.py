@@ -36,11 +36,13 @@ def deploy(data: Data, unicode: bool) -> Lines:
         yield from checks_table(failed, unicode)
 
 
-_GOOD = ("done", "unchanged", "successful")
+_GOOD = ("done", "unchanged", "successful", "idle")
 _CALM = ("stopped", "stopping", "detached", "interrupted")
-_DONE = {"update": "updated", "scale": "scaled", "rollback": "rolled back"}
+_DONE = {"update": "updated", "scale": "scaled"}
+_BACK = {"rollback": "rolled back", "abort": "taken back"}
 _VERDICTS = {
     "unchanged": "nothing to change",
+    "idle": "nothing is under way",
     "unhealthy": "not healthy",
     "deadline": "the time limit has passed",
     "locked": "locked by another run",
@@ -57,8 +59,8 @@ def _ending(data: Data, verdict: str) -> str:
     if verdict not in ("done", "successful"):
         return _VERDICTS.get(verdict, verdict)
     action = str(data.get("action") or (data.get("job") or {}).get("action") or "")
-    if action == "rollback" and data.get("target"):
-        return f"rolled back to release {data['target']}"
+    if action in _BACK:
+        return f"{_BACK[action]}{f' to release {target}' if (target := data.get('target')) else ''}"
     return _DONE.get(action, "deployed")
 
 

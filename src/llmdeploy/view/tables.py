@@ -1,4 +1,4 @@
-"""plan, status and verify as tables. Each function takes the `data` of its kind of result, as in `--json`."""
+"""status and verify as tables. Each function takes the `data` of its kind of result, as in `--json`."""
 
 from __future__ import annotations
 
@@ -6,58 +6,17 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from llmdeploy.view.grid import Data, Grid, Lines, problems
-from llmdeploy.view.words import ACTION, LEVEL, OTHER, SERVICE, count, names, one_line, short_image
+from llmdeploy.view.grid import Data, Grid, Lines
+from llmdeploy.view.releases import moment, open_release
+from llmdeploy.view.words import LEVEL, OTHER, SERVICE, count, names, one_line, seconds, short_image
 
 _ALRIGHT, _BROKEN, _BUSY = SERVICE["done"], SERVICE["failed"], SERVICE["starting"]
 _NODE = {"ready": _ALRIGHT, "down": _BROKEN, "disconnected": _BROKEN}
 _SERVICE = {"healthy": _ALRIGHT, "degraded": LEVEL["warning"], "failing": _BROKEN, "starting": _BUSY}
 
 
-def plan(data: Data, unicode: bool) -> Lines:
-    """`hosts: [{name, address, state, todo}]`, `services: [{name, wave, action, changes}]`, `problems`, `orphans`."""
-    yield from _plan_hosts(data.get("hosts", []), unicode)
-    yield from _plan_services(data.get("services", []), unicode)
-    if data.get("orphans"):
-        yield Text(f"not in the catalogue any more, left alone: {names(data['orphans'], 20)}", "yellow")
-    yield from problems(data.get("problems", []), unicode)
-    touched = [row for row in data.get("services", []) if row["action"] != "unchanged"]
-    busy = [host for host in data.get("hosts", []) if host.get("todo")]
-    if not touched and not busy and not data.get("changes"):
-        yield Text("Nothing to change.", "bold")
-        return
-    yield Text(f"{count(len(touched), 'service')} and {count(len(busy), 'host')} to change (exit code 10).", "bold")
-
-
-def _plan_hosts(hosts: Sequence[Data], unicode: bool) -> Lines:
-    if not hosts:
-        return
-    grid = Grid("host", "address", "state", "to do", unicode=unicode)
-    for host in hosts:
-        todo = Text("\n".join(host.get("todo") or ["nothing"]), "" if host.get("todo") else "dim")
-        grid.row(Text(host["name"], "bold"), str(host.get("address", "")), str(host.get("state", "")), todo)
-    yield from (grid.table, Text())
-
-
-def _plan_services(services: Sequence[Data], unicode: bool) -> Lines:
-    """Unchanged services share a line: a plan is about what changes."""
-    same = [row["name"] for row in services if row["action"] == "unchanged"]
-    grid = Grid("wave", "action", "service", "changes", unicode=unicode)
-    for row in services:
-        if row["action"] != "unchanged":
-            look = ACTION.get(row["action"], OTHER)
-            changes = "\n".join(row.get("changes") or [])
-            grid.row(f"{row.get('wave', '')!s:>4}", grid.state(look, row["action"]), Text(row["name"], "bold"), changes)
-    if grid.table.row_count:
-        yield grid.table
-    if same:
-        yield Text(f"unchanged: {names(same, 20)}", "dim")
-    if services:
-        yield Text()
-
-
 def status(data: Data, unicode: bool) -> Lines:
-    """`nodes`, `services`, `missing`, `orphans`, `release`, `running`."""
+    """`nodes`, `services`, `missing`, `orphans`; `release` (the newest), `on` (the stack's), `open`, `running`."""
     nodes = Grid("node", "state", "role", "address", "docker", "groups", unicode=unicode)
     for node in data.get("nodes", []):
         word = (
@@ -83,23 +42,40 @@ def status(data: Data, unicode: bool) -> Lines:
             yield Text(f"{row['name']}: ", "bold").append(one_line(str(row["detail"])), "")
     if data.get("orphans"):
         yield Text(f"not in the catalogue any more: {names(data['orphans'], 20)}", "yellow")
-    yield from _releases(data)
+    yield from _releases(data, unicode)
 
 
-def _releases(data: Data) -> Lines:
-    last, under_way = data.get("release"), data.get("running")
-    if last:
-        yield Text(f"last release {last.get('number', '?')}: {last.get('verdict', '?')}{_who(last)}")
-    else:
+def _releases(data: Data, unicode: bool) -> Lines:
+    """The release the stack is on, the newest where that is another, one that was left open, and who holds the lock."""
+    newest, on, under_way = data.get("release"), data.get("on"), data.get("running")
+    if not newest:
         yield Text("no release yet")
+    elif on:
+        yield Text(f"on release {on['number']}{_who(on)}")
+    left_open = data.get("open")
+    if newest and not left_open and newest.get("number") not in ((on or {}).get("number"), (on or {}).get("source")):
+        yield Text(f"last release {newest['number']}: {newest.get('verdict', '?')}{_who(newest)}")
+    if left_open:
+        yield open_release(left_open, data.get("environment", "ENV"), unicode)
     if under_way:
-        yield Text(f"under way: {under_way.get('action', 'a run')}{_who(under_way)}", "cyan")
+        look = LEVEL["warning"] if under_way.get("silent") else SERVICE["starting"]
+        yield Text(f"{look.sign if unicode else look.ascii} {_lock(under_way)}", look.style)
+
+
+def _lock(labels: Data) -> str:
+    """Who holds the lock; `silent`: for how many seconds nothing has been heard of that run."""
+    text = f"under way: {labels.get('action') or 'a run'}{_who(labels)}"
+    if not labels.get("silent"):
+        return text
+    return f"{text}; not heard of for {seconds(float(labels['silent']))}: the next run takes over"
 
 
 def _who(labels: Data) -> str:
-    parts = (("by", "user"), ("on", "host"), ("at", "started"))
-    said = "".join(f" {word} {labels[key]}" for word, key in parts if labels.get(key))
-    why = labels.get("reason") or labels.get("message")
+    """Out: `, deploy by ana on laptop since 18:00 (why)`, what is known of it."""
+    started = moment(str(labels["started"])) if labels.get("started") else ""
+    parts = (("by", labels.get("user")), ("on", labels.get("host")), ("at", started))
+    said = "".join(f" {word} {value}" for word, value in parts if value)
+    why = labels.get("reason")
     return f",{said}{f' ({one_line(str(why))})' if why else ''}" if said or why else ""
 
 

@@ -28,9 +28,19 @@ DATA: dict[str, dict[str, Any]] = {
         ],
         "services": [
             {"name": "gateway", "wave": 3, "action": "change", "changes": ["image a → b", "replicas 1 → 2"]},
+            {"name": "tail-go", "wave": 4, "action": "create", "changes": []},
             {"name": "billing", "wave": 1, "action": "unchanged", "changes": []},
         ],
-        "orphans": ["old-one"], "problems": PROBLEMS, "changes": True,
+        "orphans": ["old-one"], "problems": PROBLEMS, "changes": True, "on": 5,
+        "drift": [
+            {"service": "gateway", "kind": "changed", "then": "", "changes": [
+                {"what": "replicas 2 → 3", "then": "goes back"}, {"what": "env LOG added", "then": "stays"},
+            ]},
+            {"service": "auth", "kind": "removed", "then": "is made again", "changes": []},
+            {"service": "mine", "kind": "added", "then": "stays", "changes": []},
+            {"service": "theirs", "kind": "foreign", "then": "stays", "changes": []},
+        ],
+        "edge": {"from": "aaaa", "to": "bbbb", "lines": ["+  maxconn 200"]},
     },
     "status": {
         "nodes": [{
@@ -43,8 +53,9 @@ DATA: dict[str, dict[str, Any]] = {
                 "detail": "task 2: no suitable node", "image": "sha256:0123456789abcdef0123", "ports": [8000],
             },
         ],
-        "missing": ["billing"], "orphans": [], "release": {"number": 7, "verdict": "done", "user": "ana"},
-        "running": {"action": "deploy", "user": "ben", "host": "laptop", "started": "18:00"},
+        "missing": ["billing"], "orphans": [], "release": {"number": 7, "verdict": "failed", "user": "eva"},
+        "on": {"number": 4, "source": 6, "user": "ana", "reason": "why"}, "open": None,
+        "running": {"action": "deploy", "user": "ben", "host": "laptop", "started": "18:00", "silent": 0},
     },
     "verify": {"checks": CHECKS, "asked_from": "tail-server", "failed": 1},
     "doctor": {"hosts": [{"name": "head-server"}, {"name": "ui-server"}], "problems": PROBLEMS},
@@ -65,14 +76,22 @@ DATA: dict[str, dict[str, Any]] = {
 EXPECTED = {
     "plan": [
         "head-server  head.example.com  no Docker      install Docker", "   3  ~ change  gateway  image a → b",
-        "replicas 1 → 2", "unchanged: billing", "not in the catalogue any more, left alone: old-one",
-        "✗ error: ui-server: disk: 2 GB free", "1 service and 1 host to change (exit code 10).",
+        "replicas 1 → 2", "unchanged: billing\norder: gateway → tail-go\n",
+        "not in the catalogue any more: old-one: stays (removed with --remove-orphans)",
+        "✗ error: ui-server: disk: 2 GB free", "2 services and 1 host to change (exit code 10).",
+        "changed by hand since release 5:\n",
+        "  ~ gateway  replicas 2 → 3                          a deploy: goes back\n",
+        "             env LOG added                           a deploy: stays\n",
+        "  - auth     removed                                 a deploy: is made again\n",
+        "  + mine     made by no release                      a deploy: stays\n",
+        "  ! theirs   somebody else's service on our network  a deploy: stays\n",
+        "edge configuration: aaaa → bbbb\n  +  maxconn 200\n",
     ],
     "status": [
         "n1    ✓ ready, drain  leader  10.0.0.1  28.5.2  head",
         "gateway  ! degraded  1/2      n1     8000   0123456789ab",
-        "billing  ✗ missing", "gateway: task 2: no suitable node", "last release 7: done, by ana",
-        "under way: deploy, by ben on laptop at 18:00",
+        "billing  ✗ missing", "gateway: task 2: no suitable node", "on release 4, by ana (why)\n",
+        "last release 7: failed, by eva\n", "▸ under way: deploy, by ben on laptop at 18:00\n",
     ],
     "verify": [
         "tail-go:8000  ✓ ok      12 ms", "chat          ✗ failed  5000 ms  HTTP 503 busy",
@@ -127,8 +146,57 @@ def test_without_unicode_there_are_signs_in_ascii() -> None:
 
 
 def test_a_plan_without_changes() -> None:
-    text, _ = shown("plan", {"hosts": [], "services": [DATA["plan"]["services"][1]], "changes": False})
+    text, _ = shown("plan", {"hosts": [], "services": [DATA["plan"]["services"][-1]], "changes": False})
     assert "Nothing to change." in text
+
+
+def test_drift_that_a_deploy_leaves_alone_is_shown_and_no_change() -> None:
+    drift = [{"service": "theirs", "kind": "foreign", "then": "stays", "changes": []}]
+    text, _ = shown("plan", {"hosts": [], "services": [], "changes": False, "drift": drift, "on": 5})
+    assert text.startswith("changed by hand since release 5:\n  ! theirs")
+    assert text.endswith("Nothing to change.\n")
+
+
+def test_a_service_by_hand_that_a_deploy_removes() -> None:
+    rows = [{"name": "mine", "wave": 3, "action": "remove", "changes": []}]
+    drift = [{"service": "mine", "kind": "added", "then": "stays", "changes": []}]
+    text, _ = shown("plan", {"services": rows, "changes": True, "drift": drift, "on": 5, "orphans": []})
+    assert "made by no release  a deploy: is removed\n" in text
+
+
+def test_the_plan_of_a_rollback_says_where_it_leads() -> None:
+    rows = [DATA["plan"]["services"][0]]
+    text, _ = shown("plan", {"action": "rollback", "from": 14, "to": 12, "services": rows, "changes": True})
+    assert text.startswith("rollback: release 14 → release 12\n")
+    assert text.endswith("1 service and 0 hosts to change.\n")
+
+
+STACK: dict[str, Any] = {"nodes": [], "services": [], "missing": [], "orphans": [], "environment": "dev"}
+
+
+def test_a_status_before_the_first_release() -> None:
+    none = dict.fromkeys(("release", "on", "open", "running"))
+    assert shown("status", {**STACK, **none})[0].rstrip().endswith("no release yet")
+
+
+def test_a_status_with_a_release_that_was_left_open() -> None:
+    row = {**releases.ROW, "number": 8, "open": True, "verdict": "running"}
+    data = {"release": {"number": 8, "verdict": "running"}, "on": {"number": 7}, "open": row, "running": None}
+    text, _ = shown("status", {**STACK, **data})
+    assert "on release 7\n! release 8 was left open by ana on laptop (deploy, since 2026-11-23 " in text
+    assert "`llmdeploy dev deploy` goes on from it, `llmdeploy dev rollback` takes it back" in text
+    assert "last release" not in text
+
+
+def test_a_run_that_has_not_been_heard_of() -> None:
+    lock = {"action": "deploy", "user": "ana", "host": "laptop", "silent": 131}
+    text, _ = shown("status", {**STACK, "release": {"number": 8}, "on": None, "open": None, "running": lock})
+    assert "! under way: deploy, by ana on laptop; not heard of for 2:11: the next run takes over\n" in text
+
+
+def test_after_a_rollback_the_newest_release_is_no_news() -> None:
+    data = {"release": {"number": 6, "verdict": "good"}, "on": {"number": 4, "source": 6}, "open": None}
+    assert "last release" not in shown("status", {**STACK, **data, "running": None})[0]
 
 
 def test_a_deploy_that_failed_ends_with_the_error_and_the_next_step() -> None:
@@ -143,6 +211,7 @@ def test_a_deploy_that_failed_ends_with_the_error_and_the_next_step() -> None:
     ("data", "line"),
     [
         ({"action": "rollback", "target": 4, "verdict": "done"}, "✓ dev: rolled back to release 4 in 31 s (release 7)"),
+        ({"action": "abort", "target": 4, "verdict": "done"}, "✓ dev: taken back to release 4 in 31 s (release 7)"),
         ({"action": "update", "verdict": "done"}, "✓ dev: updated in 31 s (release 7)"),
         ({"job": {"action": "scale"}, "verdict": "done"}, "✓ dev: scaled in 31 s (release 7)"),
         (
