@@ -77,7 +77,7 @@ def test_the_command_shows_its_life_and_gives_the_lock_back(stack: Stack) -> Non
 def test_an_engine_that_holds_it_can_be_attached_to(stack: Stack) -> None:
     holder = engine.Lock(Docker(2), stack.name, labels(job(stack)))
     holder.take()
-    threading.Timer(0.5, lambda: (time.sleep(0.3), holder.beat())).start()
+    threading.Timer(0.8, holder.beat).start()
     with pytest.raises(LockedError) as caught:
         take(stack, "ana")
     assert "llmdeploy dev attach follows it" in caught.value.hint
