@@ -28,6 +28,7 @@ SECTIONS: dict[type[BaseModel], str] = {
     models.Network: "network",
     models.Docker: "docker",
     models.Images: "images",
+    models.Releases: "releases",
     models.Verify: "verify",
     models.Request: "verify.requests",
 }

@@ -88,6 +88,11 @@ class Update(Model):
         description="how long all replicas must stay healthy before what depends on them is started; "
         "they are watched until the release has ended",
     )
+    canary: Seconds = Field(
+        default=10.0,
+        gt=0,
+        description="how long the first replica is watched before the others follow, where `--canary` asks for it",
+    )
     deadline: Seconds = Field(default=120.0, description="from start to done; longer is a failure")
 
 
@@ -228,6 +233,17 @@ class Images(Model):
     archives: list[str] = Field(default=[], description="image archives (docker save), relative to the project")
 
 
+class Releases(Model):
+    """The history of releases in the cluster."""
+
+    keep: Count = Field(
+        default=20,
+        ge=2,
+        le=200,
+        description="releases kept, with their images and configurations; those a rollback could need always are",
+    )
+
+
 class Settings(Model):
     """Everything about one environment, fully resolved."""
 
@@ -238,6 +254,7 @@ class Settings(Model):
     edge: Edge = Field(default=Edge(build=Build(context="edge")), description="the edge proxy")
     docker: Docker = Field(default=Docker(), description="Docker on the hosts")
     images: Images = Field(default=Images(), description="images that no registry has")
+    releases: Releases = Field(default=Releases(), description="the history that a rollback can go back to")
     defaults: dict[str, Any] = Field(default={}, description="values for every service that does not set them itself")
     services: Annotated[dict[Name, Service], Field(min_length=1, description="every service by its name")]
     verify: Verify = Field(default=Verify(), description="checks beyond health")

@@ -15,7 +15,7 @@ NAME = "must be a name: lower-case letters, digits and hyphens, at most 63, no h
 PORT = "must be a port number, 1 to 65535"
 MEMORY = "not a memory size; write a number with a unit, such as 512MB or 4GB"
 MAPPING = "must be a mapping, `key: value` lines"
-TOP = "known: confirm, deadline, defaults, docker, edge, images, network, services, stack, verify"
+TOP = "known: confirm, deadline, defaults, docker, edge, images, network, releases, services, stack, verify"
 
 KEYS = "known: " + ", ".join(sorted(Service.model_fields)[:12]) + ", …"
 
@@ -26,6 +26,14 @@ ALPHA: list[tuple[str, str, str, str, str]] = [
     ("{depends-on: [beta]}", ".depends-on", "[…]", "unknown key", "did you mean `depends_on`?"),
     ("{replcias: null}", ".replcias", "null", "unknown key", "did you mean `replicas`?"),
     ("{update: {paralelism: 2}}", ".update.paralelism", "2", "unknown key", "did you mean `parallelism`?"),
+    ("{update: {canary: 0}}", ".update.canary", "0", "must be more than 0", ""),
+    (
+        "{update: {canary: soon}}",
+        ".update.canary",
+        "soon",
+        "not a duration; write seconds or a text such as 10s, 2m or 1h30m",
+        "",
+    ),
     ("{replicas: three}", ".replicas", "three", "must be a whole number", ""),
     ("{replicas: yes}", ".replicas", "yes", "must be a whole number", ""),
     ("{replicas: 1.5}", ".replicas", "1.5", "must be a whole number", ""),
@@ -255,6 +263,9 @@ WHOLE: list[tuple[str, str]] = [
     ("network: {mtu: 10}", "1: network.mtu = 10: must be at least 576"),
     ("network: {subnet: x}", "1: network.subnet = x: must be a subnet such as 10.20.0.0/16"),
     ("network: {name: -x}", "1: network.name = -x: must be a name: letters, digits, `-`, `_` and `.`"),
+    ("releases: {keep: 1}", "1: releases.keep = 1: must be at least 2"),
+    ("releases: {keep: 201}", "1: releases.keep = 201: must be at most 200"),
+    ("releases: {keep: yes}", "1: releases.keep = yes: must be a whole number"),
     ("docker: {log_max_size: 10}", "1: docker.log_max_size = 10: must be a size such as 10m"),
     ("edge:\n  groups: [tow]", "2: edge.groups[0] = tow: no group `tow` in inventory/dev.ini (known: all, one)"),
     ("images: {archives: [a.tar]}", "1: images.archives[0] = a.tar: no file `a.tar` in the project"),

@@ -124,3 +124,25 @@ def test_a_job_is_complete() -> None:
     assert job["services"]["b"]["depends_on"] == ["a"]
     assert [check["port"] for check in job["services"]["a"]["answers"]] == [50055]
     assert job["verify"][0]["expect_text"] == "hi"
+
+
+def test_how_a_service_is_replaced_reaches_docker_and_the_engine() -> None:
+    update = {
+        "parallelism": 2,
+        "order": "stop-first",
+        "delay": "3s",
+        "stability": "5s",
+        "deadline": "1m",
+        "canary": "7s",
+    }
+    given = settings({"a": {"update": update}}, releases={"keep": 5})
+    by = By("ana", "laptop")
+    images = {"edge": "edge:1", "a": "x:1"}
+    job = build_job(
+        given, environment="dev", action="deploy", job_id="j", by=by, images=images, edge_host="127.0.0.1", canary=True
+    )
+    entry = job["services"]["a"]
+    assert (entry["stability"], entry["deadline"], entry["canary"]) == (5.0, 60.0, 7.0)
+    wanted = {"Parallelism": 2, "Order": "stop-first", "Delay": 3 * NANO, "Monitor": 5 * NANO}
+    assert entry["spec"]["UpdateConfig"].items() >= wanted.items()
+    assert (job["canary"], job["keep"]) == (True, 5)
