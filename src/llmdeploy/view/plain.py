@@ -45,7 +45,9 @@ class PlainView:
     ) -> None:
         self._out, self._quiet, self._verbose, self._now = out, quiet, verbose, now
         self._guard, self._began = guard, now()
-        self._said: dict[str, str] = {}
+        self._said: dict[
+            str, tuple[tuple[object, ...] | None, set[str]]
+        ] = {}  # service → state, and its details so far
 
     def on_event(self, event: Event) -> None:
         """Writes what is new about an event."""
@@ -109,13 +111,14 @@ class PlainView:
         return event.level in ("warning", "error") or not self._quiet
 
     def _news(self, event: Event, lines: list[str]) -> bool:
-        """The same state of a service with a later time only is no news."""
+        """The same state of a service later is no news, nor is a detail that it has had in this state before."""
         if not isinstance(event, ServiceState):
             return True
-        said = f"{event.back} {event.state} {event.healthy}/{event.wanted} {event.detail}"
-        if self._said.get(event.name) == said:
+        state = (event.back, event.state, event.healthy, event.wanted)
+        known, details = self._said.get(event.name, (None, set()))
+        if known == state and event.detail in details:
             return False
-        self._said[event.name] = said
+        self._said[event.name] = (state, {*details, event.detail} if known == state else {event.detail})
         return bool(lines)
 
 

@@ -90,17 +90,16 @@ def _arrow(unicode: bool) -> str:
 
 
 def _drift(data: Data, unicode: bool) -> Lines:
+    """What somebody else did to the stack, and what becomes of it."""
     rows = data.get("drift", [])
     if not rows:
         return
-    gone = {row["name"] for row in data.get("services", []) if row["action"] == "remove"}
-    yield Text(f"changed by hand since release {data['on']}:" if data.get("on") else "beside the stack:", "yellow")
-    grid = Grid("", "", "", unicode=unicode)
+    title = f"changed by hand since release {data['on']}" if data.get("on") else "beside the stack"
+    grid = Grid("service", title, "with this", unicode=unicode)
     for row in rows:
         look, word = _KINDS.get(row["kind"], (OTHER, row["kind"]))
-        name = Text(f"  {look.sign if unicode else look.ascii} {row['service']}", look.style)
-        then = "is removed" if row["service"] in gone else row["then"]
-        for line in row["changes"] or [{"what": word, "then": then}]:
-            grid.row(name, line["what"], f"a deploy: {line['then']}")
+        name = grid.state(look, row["service"])
+        for line in row["changes"] or [{"what": word, "then": row["then"]}]:
+            grid.row(name, line["what"], line["then"])
             name = Text()
     yield from (grid.table, Text())

@@ -34,6 +34,8 @@ def history(data: Data, unicode: bool) -> Lines:
     yield standing(data, unicode)
     if data.get("open"):
         yield open_release(next(row for row in rows if row["open"]), data.get("environment", "ENV"), unicode)
+    elif data.get("settled") is False:
+        yield unsettled(data["on"], data.get("environment", "ENV"), unicode)
 
 
 def _cells(row: Data, unicode: bool) -> list[Text | str]:
@@ -60,6 +62,15 @@ def open_release(row: Data, environment: str, unicode: bool) -> Text:
     text.append(f" ({row['action']}, since {moment(row['started'])}): ", look.style)
     goes_on, back = f"llmdeploy {environment} deploy", f"llmdeploy {environment} rollback"
     return text.append(f"`{goes_on}` goes on from it, `{back}` takes it back", "")
+
+
+def unsettled(on: int, environment: str, unicode: bool) -> Text:
+    """Out: that a newer release failed and has not been taken back, and what to do."""
+    look = VERDICT["open"]
+    text = Text(f"{look.sign if unicode else look.ascii} a newer release failed and is not taken back", look.style)
+    deploy, back = f"llmdeploy {environment} deploy", f"llmdeploy {environment} rollback"
+    where = f", `{back}` brings everything to release {on}" if on else ""
+    return text.append(f": `{deploy}` once it is corrected{where}", "")
 
 
 def action(row: Data) -> str:

@@ -58,7 +58,8 @@ def planned(event: ReleasePlanned) -> list[str]:
     same = by_action.get("unchanged", [])
     parts += [f"{len(same)} unchanged"] if same else []
     lines = [f"release {event.number}: {'; '.join(parts) or 'no services'}"]
-    return lines + [f"  {row['name']}: {change}" for row in event.services for change in row["changes"]]
+    told = [row for row in event.services if row["action"] == "change"]
+    return lines + [f"  {row['name']}: {change}" for row in told for change in row["changes"]]
 
 
 def taking_back(event: ReleasePlanned) -> str:
@@ -103,9 +104,10 @@ def way_back(taken_back: Mapping[str, Any] | None) -> str:
 def went_back(taken_back: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     """In: `taken_back` of an end line. Out: its services as (title, text): back, removed, and each that is stuck."""
     back = taken_back or {}
-    for title, found in (("back", back.get("services")), ("removed", back.get("removed"))):
-        if found:
-            yield title, names(found, 20)
+    stuck = [one["service"] for one in back.get("stuck") or []]
+    for title in ("services", "removed"):
+        if found := [name for name in back.get(title) or [] if name not in stuck]:
+            yield ("back" if title == "services" else title), names(found, 20)
     for one in back.get("stuck") or []:
         runs, wanted, reason = (one_line(str(one.get(key) or "")) for key in ("runs", "wanted", "reason"))
         yield "stuck", f"{one['service']} runs {runs or '?'}; wanted: {wanted or '?'}{f' ({reason})' if reason else ''}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from llmdeploy.view.grid import Data, Grid, Lines
-from llmdeploy.view.releases import moment, open_release
+from llmdeploy.view.releases import moment, open_release, unsettled
 from llmdeploy.view.words import LEVEL, OTHER, SERVICE, count, names, one_line, seconds, short_image
 
 _ALRIGHT, _BROKEN, _BUSY = SERVICE["done"], SERVICE["failed"], SERVICE["starting"]
@@ -47,16 +47,18 @@ def status(data: Data, unicode: bool) -> Lines:
 
 def _releases(data: Data, unicode: bool) -> Lines:
     """The release the stack is on, the newest where that is another, one that was left open, and who holds the lock."""
-    newest, on, under_way = data.get("release"), data.get("on"), data.get("running")
+    newest, on, under_way = data.get("release"), data.get("on") or {}, data.get("running")
     if not newest:
         yield Text("no release yet")
     elif on:
         yield Text(f"on release {on['number']}{_who(on)}")
     left_open = data.get("open")
-    if newest and not left_open and newest.get("number") not in ((on or {}).get("number"), (on or {}).get("source")):
+    if newest and not left_open and newest.get("number") not in (on.get("number"), on.get("source")):
         yield Text(f"last release {newest['number']}: {newest.get('verdict', '?')}{_who(newest)}")
     if left_open:
         yield open_release(left_open, data.get("environment", "ENV"), unicode)
+    elif not under_way and on.get("settled") is False:
+        yield unsettled(on["number"], data.get("environment", "ENV"), unicode)
     if under_way:
         look = LEVEL["warning"] if under_way.get("silent") else SERVICE["starting"]
         yield Text(f"{look.sign if unicode else look.ascii} {_lock(under_way)}", look.style)

@@ -79,12 +79,12 @@ EXPECTED = {
         "replicas 1 → 2", "unchanged: billing\norder: gateway → tail-go\n",
         "not in the catalogue any more: old-one: stays (removed with --remove-orphans)",
         "✗ error: ui-server: disk: 2 GB free", "2 services and 1 host to change (exit code 10).",
-        "changed by hand since release 5:\n",
-        "  ~ gateway  replicas 2 → 3                          a deploy: goes back\n",
-        "             env LOG added                           a deploy: stays\n",
-        "  - auth     removed                                 a deploy: is made again\n",
-        "  + mine     made by no release                      a deploy: stays\n",
-        "  ! theirs   somebody else's service on our network  a deploy: stays\n",
+        "service    changed by hand since release 5         with this\n",
+        "~ gateway  replicas 2 → 3                          goes back\n",
+        "           env LOG added                           stays\n",
+        "- auth     removed                                 is made again\n",
+        "+ mine     made by no release                      stays\n",
+        "! theirs   somebody else's service on our network  stays\n",
         "edge configuration: aaaa → bbbb\n  +  maxconn 200\n",
     ],
     "status": [
@@ -153,15 +153,8 @@ def test_a_plan_without_changes() -> None:
 def test_drift_that_a_deploy_leaves_alone_is_shown_and_no_change() -> None:
     drift = [{"service": "theirs", "kind": "foreign", "then": "stays", "changes": []}]
     text, _ = shown("plan", {"hosts": [], "services": [], "changes": False, "drift": drift, "on": 5})
-    assert text.startswith("changed by hand since release 5:\n  ! theirs")
+    assert text.startswith("service   changed by hand since release 5         with this\n! theirs ")
     assert text.endswith("Nothing to change.\n")
-
-
-def test_a_service_by_hand_that_a_deploy_removes() -> None:
-    rows = [{"name": "mine", "wave": 3, "action": "remove", "changes": []}]
-    drift = [{"service": "mine", "kind": "added", "then": "stays", "changes": []}]
-    text, _ = shown("plan", {"services": rows, "changes": True, "drift": drift, "on": 5, "orphans": []})
-    assert "made by no release  a deploy: is removed\n" in text
 
 
 def test_the_plan_of_a_rollback_says_where_it_leads() -> None:
@@ -186,6 +179,18 @@ def test_a_status_with_a_release_that_was_left_open() -> None:
     assert "on release 7\n! release 8 was left open by ana on laptop (deploy, since 2026-11-23 " in text
     assert "`llmdeploy dev deploy` goes on from it, `llmdeploy dev rollback` takes it back" in text
     assert "last release" not in text
+
+
+def test_a_newer_release_that_failed_and_is_not_taken_back() -> None:
+    line = (
+        "! a newer release failed and is not taken back: `llmdeploy dev deploy` once it is corrected, "
+        "`llmdeploy dev rollback` brings everything to release 4\n"
+    )
+    row = {**releases.ROW, "verdict": "failed"}
+    text, _ = shown("history", {"environment": "dev", "on": 4, "settled": False, "open": None, "releases": [row]})
+    assert text.endswith(f"◀ the stack is on release 4\n{line}")
+    data = {"release": {"number": 7, "verdict": "failed"}, "on": {"number": 4, "settled": False}, "open": None}
+    assert shown("status", {**STACK, **data, "running": None})[0].endswith(f"last release 7: failed\n{line}")
 
 
 def test_a_run_that_has_not_been_heard_of() -> None:
@@ -231,7 +236,7 @@ def test_a_deploy_that_failed_ends_with_the_error_and_the_next_step() -> None:
             "✗ dev: not healthy in 31 s (release 7); nothing had been changed",
         ),
         (
-            {"verdict": "unhealthy", "back": {"to": 4, "stuck": [{"service": "b", "runs": "", "wanted": "release 4"}]}},
+            {"verdict": "unhealthy", "back": {"to": 4, "stuck": [{"service": "b"}], "services": ["b"]}},
             "✗ dev: not healthy in 31 s (release 7); not everything could be taken back to release 4",
         ),
         (
@@ -244,6 +249,7 @@ def test_how_a_release_ended(data: dict[str, Any], line: str) -> None:
     release = {"number": 7, "changed": ["a"], "taken_back": data.get("back")}
     text, _ = shown("deploy", {"environment": "dev", "seconds": 31.2, "release": release, **data})
     assert text.splitlines()[1] == line
+    assert "back     b" not in text
 
 
 def test_an_unchanged_deploy() -> None:

@@ -258,6 +258,16 @@ def test_plain_lines_have_a_stamp_and_no_escapes() -> None:
     assert text.endswith("release done in 31 s: 10 services done\n")
 
 
+def test_what_is_new_needs_no_list_of_changes() -> None:
+    out = io.StringIO()
+    rows = [
+        {"name": "a", "wave": 1, "action": "create", "changes": ["created"]},
+        {"name": "b", "wave": 1, "action": "change", "changes": ["replicas 1 → 2"]},
+    ]
+    PlainView(out, now=lambda: 0.0).on_event(ReleasePlanned(7, rows))
+    assert out.getvalue() == "  0:00  release 7: create a; change b\n          b: replicas 1 → 2\n"
+
+
 def test_verbose_shows_the_steps_and_quiet_the_problems() -> None:
     assert "ok           head-server  Read the host" in plain("good", verbose=True)
     quiet = plain("bad", quiet=True)
@@ -272,8 +282,12 @@ def test_the_same_state_is_said_once() -> None:
     view = PlainView(out)
     for elapsed in (1.0, 2.0, 3.0):
         view.on_event(ServiceState("a", "starting", 1, 0, 1, elapsed, "pulling"))
-    view.on_event(ServiceState("a", "starting", 1, 0, 1, 4.0, "preparing"))
+    for detail in ("preparing", "pulling", "preparing"):
+        view.on_event(ServiceState("a", "starting", 1, 0, 1, 4.0, detail))
     assert len(out.getvalue().splitlines()) == 2
+    view.on_event(ServiceState("a", "healthy", 1, 1, 1, 5.0))
+    view.on_event(ServiceState("a", "starting", 1, 0, 1, 6.0, "preparing"))
+    assert len(out.getvalue().splitlines()) == 4
 
 
 def test_a_release_that_is_taken_back_in_lines() -> None:
