@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmdeploy.cli.session import Session
 from llmdeploy.cluster.access import Access, access, close
-from llmdeploy.config import Environment, Host
+from llmdeploy.config import Environment, Host, Outline, outline_of
+from llmdeploy.errors import LlmdeployError
 from llmdeploy.render.images import edge_hosts
 from llmdeploy.render.rundir import run_directory
 from llmdeploy.render.variables import Reach, managers
@@ -17,28 +18,49 @@ from llmdeploy.render.variables import Reach, managers
 
 @dataclass(frozen=True)
 class Connection:
-    """An environment with the means to reach its hosts."""
+    """An environment with the means to reach its hosts; `first` is the manager to work on, where it is not the first
+    of the inventory."""
 
-    env: Environment
+    outline: Outline
     path: Path
     accesses: dict[str, Access]
+    first: str = ""
+
+    @property
+    def name(self) -> str:
+        """The environment's name."""
+        return self.outline.name
+
+    @property
+    def env(self) -> Environment:
+        """The whole environment; raises ConfigError where the files do not give it."""
+        if self.outline.environment is None:
+            raise self.outline.error or LlmdeployError(f"the settings of {self.name} cannot be read")
+        return self.outline.environment
 
     @property
     def managers(self) -> list[Access]:
         """The managers, the one the release engine runs on first."""
-        return [self.accesses[name] for name in managers(self.env)]
+        names = dict.fromkeys([*([self.first] if self.first else []), *managers(self.outline.inventory)])
+        return [self.accesses[name] for name in names if name in self.accesses]
 
     @property
     def edge_host(self) -> str:
         """The address at which the first manager asks published ports."""
-        edges = edge_hosts(self.env)
-        return "127.0.0.1" if managers(self.env)[0] in [host.name for host in edges] else self._inner(edges[0])
+        edges, manager = edge_hosts(self.env), managers(self.outline.inventory)[0]
+        return "127.0.0.1" if manager in [host.name for host in edges] else self._inner(edges[0])
 
     @property
     def edge_access(self) -> Access:
         """The host whose edge container asks from inside the network: a manager where one runs the edge."""
         names = [host.name for host in edge_hosts(self.env)]
-        return self.accesses[next((name for name in managers(self.env) if name in names), names[0])]
+        return self.accesses[next((name for name in managers(self.outline.inventory) if name in names), names[0])]
+
+    def only(self, hosts: Collection[str], first: str) -> Connection:
+        """The same without the hosts that cannot be used, working on the manager `first`."""
+        return replace(
+            self, accesses={name: self.accesses[name] for name in self.accesses if name in hosts}, first=first
+        )
 
     def reach(self) -> dict[str, Reach]:
         """The same for the rendered inventory."""
@@ -50,11 +72,13 @@ class Connection:
 
 
 @contextmanager
-def connect(session: Session, env: Environment) -> Iterator[Connection]:
+def connect(session: Session, env: Environment | Outline) -> Iterator[Connection]:
     """Opens the run's private folder; at the end nothing of it is left, neither files nor ssh processes."""
+    outline = env if isinstance(env, Outline) else outline_of(env)
     with run_directory() as path:
-        accesses = {host.name: access(host, path / "cm", session.become_password) for host in env.inventory.hosts}
+        hosts = outline.inventory.hosts
+        accesses = {host.name: access(host, path / "cm", session.become_password) for host in hosts}
         try:
-            yield Connection(env, path, accesses)
+            yield Connection(outline, path, accesses)
         finally:
             close(list(accesses.values()))

@@ -7,6 +7,7 @@ import secrets
 import socket
 import subprocess
 import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from llmdeploy import __version__
@@ -18,34 +19,72 @@ from llmdeploy.render.images import service_images
 from llmdeploy.render.rundir import RunDirectory, render
 
 
-def make_job(connection: Connection, *, action: str, message: str = "", limit_time: str | None = None) -> Job:
+def make_job(
+    connection: Connection,
+    *,
+    action: str,
+    message: str = "",
+    limit_time: str | None = None,
+    on_failure: str = "take-back",
+    canary: bool = False,
+) -> Job:
     """The job that brings the environment to its configured state; `limit_time` overrides its deadline."""
     env = connection.env
     job = build_job(
         env.settings,
         environment=env.name,
         action=action,
-        job_id=f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}",
+        job_id=new_id(),
         by=who(env.project.root, message),
         images=service_images(env),
         edge_host=connection.edge_host,
+        on_failure=on_failure,
+        canary=canary,
     )
-    if limit_time is not None:
-        job["deadline"] = limit(limit_time)
-    return job
+    return limited(job, limit_time)
+
+
+def limited(job: Job, limit_time: str | None) -> Job:
+    """The job with the deadline that `--limit-time` gives, if it was given."""
+    return job if limit_time is None else {**job, "deadline": limit(limit_time)}
+
+
+def new_id() -> str:
+    """A job's name: when, and something that makes it the only one."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
 
 
 def limit(text: str) -> float:
     """The seconds that `--limit-time` gives."""
+    return parse_limit("--limit-time", text)
+
+
+def parse_limit(option: str, text: str) -> float:
+    """The seconds that an option gives. Raises UsageError."""
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise UsageError(f"--limit-time {text}: {error}") from None
+        raise UsageError(f"{option} {text}: {error}") from None
 
 
-def rendered(connection: Connection, job: Job, *, full: bool = False) -> RunDirectory:
-    """Everything the playbooks need, in the run's private folder."""
-    return render(connection.env, connection.path, job, connection.reach(), full=full)
+def rendered(
+    connection: Connection,
+    job: Job,
+    *,
+    full: bool = False,
+    services: Collection[str] | None = None,
+    kept_pins: Mapping[str, str] | None = None,
+) -> RunDirectory:
+    """Everything the playbooks need, in the run's private folder; `services`: only these get new images."""
+    return render(
+        connection.env,
+        connection.path,
+        job,
+        connection.reach(),
+        full=full,
+        services=services,
+        kept_pins=kept_pins or {},
+    )
 
 
 def who(root: Path, message: str) -> By:

@@ -13,7 +13,7 @@ from llmdeploy.errors import Exit, UsageError
 from llmdeploy.project import Project, find_project
 
 if TYPE_CHECKING:
-    from llmdeploy.config import Environment
+    from llmdeploy.config import Environment, Outline
     from llmdeploy.view import ViewMode
 
 
@@ -42,6 +42,12 @@ class Session:
 
         return load(self.project, self.environment, self.overrides)
 
+    def outline(self) -> Outline:
+        """The environment as far as its files can be read; raises ConfigError when there are no hosts."""
+        from llmdeploy.config import load_outline
+
+        return load_outline(self.project, self.environment, self.overrides)
+
     @cached_property
     def become_password(self) -> str | None:
         """sudo's password on the hosts, asked once, when `--ask-become-pass` is given."""
@@ -62,6 +68,11 @@ class Session:
         """Tells a person at a terminal what is going on before there is anything to show."""
         if sys.stderr.isatty() and not (self.json or self.quiet):
             sys.stderr.write(f"{text}\n")
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is somebody to answer a question."""
+        return sys.stdin.isatty() and not self.json
 
     @property
     def view_mode(self) -> ViewMode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -37,9 +38,12 @@ def build_job(
     by: By,
     images: Mapping[str, str],
     edge_host: str,
+    on_failure: str = "take-back",
+    canary: bool = False,
 ) -> Job:
     """The job for `settings`. `images` maps each service (and `edge`) to its image reference, the key of its pin;
-    `edge_host` is the address the manager asks published ports at."""
+    `edge_host` is the address the manager asks published ports at. What is to be removed, and what was seen of the
+    cluster, is filled in when the plan is made."""
     graph = {name: [*service.depends_on] for name, service in settings.services.items()}
     numbers = wave_numbers({EDGE: [], **graph})
     services: dict[str, Any] = {EDGE: _edge_entry(settings, images[EDGE])}
@@ -51,6 +55,7 @@ def build_job(
             "depends_on": graph[name],
             "stability": service.update.stability,
             "deadline": service.update.deadline,
+            "canary": service.update.canary,
             "group": service.group,
             "answers": [check for check in port_checks(name, service, edge_host) if check["via"] == "edge"],
         }
@@ -60,13 +65,26 @@ def build_job(
         "stack": settings.stack,
         "environment": environment,
         "action": action,
+        "target": 0,
         "by": asdict(by),
+        "catalogue": catalogue(settings),
         "network": settings.network.name,
         "deadline": settings.deadline,
+        "on_failure": on_failure,
+        "pace": "waves",
+        "canary": canary,
+        "keep": settings.releases.keep,
+        "remove": [],
+        "seen": {},
         "services": services,
         "edge_host": edge_host,
         "verify": [request_check(request, settings.services, edge_host) for request in settings.verify.requests],
     }
+
+
+def catalogue(settings: Settings) -> str:
+    """A short hash of everything the files say, after all layers."""
+    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
 
 
 def all_checks(settings: Settings, edge_host: str) -> list[Check]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,10 +53,12 @@ def service_images(env: Environment) -> dict[str, str]:
     return {name: source.ref for name, source in _by_service(env).items()}
 
 
-def image_sources(env: Environment) -> list[Source]:
-    """Each different image once, with all hosts that may run it."""
+def image_sources(env: Environment, services: Collection[str] | None = None) -> list[Source]:
+    """Each different image once, with all hosts that may run it; of `services` (and `edge`) only, where given."""
     merged: dict[str, Source] = {}
-    for source in _by_service(env).values():
+    for name, source in _by_service(env).items():
+        if services is not None and name not in services:
+            continue
         known = merged.get(source.ref)
         hosts = sorted({*source.hosts, *(known.hosts if known else ())})
         merged[source.ref] = Source(source.ref, tuple(hosts), source.context, source.archive)

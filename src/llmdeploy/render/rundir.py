@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,10 @@ class RunDirectory:
         """Folder of the shared ssh connections; short, because a socket's path is limited to about 100 characters."""
         return self.path / "cm"
 
+    def write_job(self, job: Mapping[str, Any]) -> None:
+        """Writes the job, again where the plan has added to it."""
+        _write(self.path / "job.json", job)
+
     @property
     def module_utils(self) -> Path:
         """Folder with nothing but the engine: beside our other rooms, `errors` would hide Ansible's own."""
@@ -51,20 +55,37 @@ def run_directory() -> Iterator[Path]:
 
 
 def render(
-    env: Environment, path: Path, job: Mapping[str, Any], reach: Mapping[str, Reach], *, full: bool = False
+    env: Environment,
+    path: Path,
+    job: Mapping[str, Any],
+    reach: Mapping[str, Reach],
+    *,
+    full: bool = False,
+    services: Collection[str] | None = None,
+    kept_pins: Mapping[str, str] | None = None,
 ) -> RunDirectory:
-    """Writes inventory, variables, job, edge configuration and build folders into `path`."""
-    sources = image_sources(env)
+    """Writes inventory, variables, job, edge configuration and build folders into `path`.
+
+    `services`: only their images are made and delivered; `kept_pins` are those of the others.
+    """
+    sources = image_sources(env, services)
     write_contexts(env, sources, path)
     (path / "haproxy.cfg").write_text(edge_config(env.settings), encoding="utf-8")
-    _write(path / "job.json", job)
+    values = variables(env, path, sources, service_images(env), full=full)
+    return write_run(
+        path, job, inventory(env, reach, fingerprint(env)), {**values, "llmdeploy_kept_pins": kept_pins or {}}
+    )
+
+
+def write_run(path: Path, job: Mapping[str, Any], hosts: Mapping[str, Any], values: dict[str, Any]) -> RunDirectory:
+    """Writes what every playbook needs: the engine for the hosts, the job, `hosts` (an inventory) and variables."""
     (path / "module_utils").mkdir()
     (path / "module_utils" / "engine").symlink_to(Path(engine.__file__).parent)
-    hosts = inventory(env, reach, fingerprint(env))
     _write(path / "inventory" / "hosts.json", hosts)
-    values = variables(env, path, sources, service_images(env), full=full)
     _write(path / "inventory" / "group_vars" / "all.json", values)
-    return RunDirectory(path, path / "inventory" / "hosts.json", values, hosts["all"]["hosts"])
+    run = RunDirectory(path, path / "inventory" / "hosts.json", values, hosts["all"]["hosts"])
+    run.write_job(job)
+    return run
 
 
 def _write(path: Path, data: Any) -> None:

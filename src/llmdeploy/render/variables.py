@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmdeploy.config import Environment, Host
+from llmdeploy.config import Environment, Host, Inventory
 from llmdeploy.project import resources
 from llmdeploy.release.spec import EDGE
 from llmdeploy.render.images import Source, edge_hosts
@@ -26,9 +26,9 @@ class Reach:
     become: bool
 
 
-def managers(env: Environment) -> list[str]:
+def managers(inventory: Inventory) -> list[str]:
     """The hosts that manage the cluster: those marked `llmdeploy_manager`, else 1, 3 or 5 by the number of hosts."""
-    hosts = env.inventory.hosts
+    hosts = inventory.hosts
     marked = [host.name for host in hosts if str(host.variables.get("llmdeploy_manager", "")).lower() in ("true", "1")]
     if marked:
         return marked
@@ -70,7 +70,7 @@ def variables(
 ) -> dict[str, Any]:
     """group_vars/all of the run. `images`: service → image reference."""
     settings = env.settings
-    chosen = managers(env)
+    chosen = managers(env.inventory)
     config = run_dir / "haproxy.cfg"
     return {
         "llmdeploy_stack": settings.stack,

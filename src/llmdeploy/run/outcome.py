@@ -17,8 +17,8 @@ Status = Literal["successful", "failed", "interrupted", "stopped", "stopping", "
 class RunOutcome:
     """What the command line needs to know after a run.
 
-    status      successful, failed; interrupted (before the release began), stopped (the engine confirmed), stopping
-                (it was told to, nobody waited), detached (the release goes on), deadline
+    status      successful, failed; interrupted (before the release began), stopped (the engine has taken back what it
+                had done), stopping (it was told to, nobody waited), detached (the release goes on), deadline
     message     one sentence: why it failed, or what state things are in
     changed     host → the steps that changed something on it
     end         the engine's verdict, None when the release was never begun or not followed to its end
@@ -53,7 +53,7 @@ class RunOutcome:
 _MESSAGES: dict[Status, str] = {
     "interrupted": "stopped before the release began: no service was touched; a host may be prepared in part, "
     "the next run continues there",
-    "stopping": "the release was told to stop and does so on the manager",
+    "stopping": "the release was told to stop; on the manager it takes back what it had done",
     "detached": "the release goes on, on the manager",
 }
 
@@ -83,12 +83,17 @@ def outcome(
 
 
 def _exit(status: Status, seen: Translator) -> Exit:
+    end = seen.end
+    if status == "stopped" and end and end.exit == Exit.UNHEALTHY:
+        return Exit.UNHEALTHY  # what it had done could not be taken back
     if status in ("interrupted", "stopped", "stopping", "detached"):
         return Exit.INTERRUPTED
     if status == "successful":
         return Exit.DONE
-    if seen.end and seen.end.exit and (status, seen.end.verdict) != ("deadline", "stopped"):
-        return _known(seen.end.exit)
+    if status == "deadline" and end and end.verdict == "stopped":
+        return Exit.ROLLED_BACK if end.taken_back and end.taken_back["verified"] else Exit.FAILED
+    if end and end.exit:
+        return _known(end.exit)
     return Exit.UNREACHABLE if seen.unreachable and status == "failed" else Exit.FAILED
 
 

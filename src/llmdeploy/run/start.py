@@ -163,12 +163,13 @@ class _Run:
             self._stop_engine(signals)
 
     def _stop_engine(self, signals: Signals) -> None:
-        """The engine ends the release in good order and its end line ends the playbook: go on following."""
+        """The engine takes the release back in good order and its end line ends the playbook: go on following."""
         self._asked_to_stop = True
         if self.request_stop is None:
             self._end_as(self._forced or "stopped", signals)
             return
-        self._emit(Note("warning", "stopping: the release engine has been told; once more to leave it alone with that"))
+        told = "stopping: the release engine has been told and takes it back; once more to leave it alone with that"
+        self._emit(Note("warning", told))
         threading.Thread(target=self._tell_engine, args=(self.request_stop,), daemon=True).start()
 
     def _tell_engine(self, request_stop: Callable[[], None]) -> None:

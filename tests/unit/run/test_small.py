@@ -137,6 +137,8 @@ def test_the_log_is_private_redacted_and_old_ones_go(tmp_path: Path) -> None:
 
 
 DONE, UNHEALTHY = ReleaseEnded("done", 0, "fine"), ReleaseEnded("unhealthy", 7, "head-go is not healthy")
+BACK = {"to": 4, "verified": True, "services": ["a"], "removed": [], "seconds": 1.0, "stuck": []}
+ROLLED_BACK = ReleaseEnded("rolled-back", 6, "head-go is not healthy; taken back to release 4", taken_back=BACK)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +148,7 @@ DONE, UNHEALTHY = ReleaseEnded("done", 0, "fine"), ReleaseEnded("unhealthy", 7, 
         (None, 0, DONE, False, "successful", Exit.DONE),
         (None, 2, UNHEALTHY, False, "failed", Exit.UNHEALTHY),
         (None, 0, UNHEALTHY, False, "failed", Exit.UNHEALTHY),
+        (None, 2, ROLLED_BACK, False, "failed", Exit.ROLLED_BACK),
         (None, 4, None, True, "failed", Exit.UNREACHABLE),
         (None, 4, DONE, True, "failed", Exit.UNREACHABLE),
         (None, 2, None, False, "failed", Exit.FAILED),
@@ -154,12 +157,16 @@ DONE, UNHEALTHY = ReleaseEnded("done", 0, "fine"), ReleaseEnded("unhealthy", 7, 
         ("detached", None, None, False, "detached", Exit.INTERRUPTED),
         ("stopped", 0, ReleaseEnded("stopped", 130), False, "stopped", Exit.INTERRUPTED),
         ("stopped", 0, DONE, False, "successful", Exit.DONE),
+        ("stopped", 2, UNHEALTHY, False, "stopped", Exit.UNHEALTHY),
         ("deadline", None, None, False, "deadline", Exit.FAILED),
         ("deadline", 0, ReleaseEnded("stopped", 130), False, "deadline", Exit.FAILED),
+        ("deadline", 0, ReleaseEnded("stopped", 130, taken_back=BACK), False, "deadline", Exit.ROLLED_BACK),
+        ("deadline", 0, ReleaseEnded("stopped", 130, taken_back={**BACK, "verified": False}), False, "deadline",
+         Exit.FAILED),
         ("deadline", 2, UNHEALTHY, False, "deadline", Exit.UNHEALTHY),
         ("deadline", 0, DONE, False, "successful", Exit.DONE),
     ],
-)
+)  # fmt: skip
 def test_the_outcome(
     forced: Status | None, rc: int | None, end: ReleaseEnded | None, away: bool, status: str, code: Exit
 ) -> None:

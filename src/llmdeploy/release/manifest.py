@@ -1,0 +1,86 @@
+"""Jobs made of a release that has been: the same again, or with other numbers of replicas. Pure."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from llmdeploy.config.nearest import did_you_mean
+from llmdeploy.errors import UsageError
+from llmdeploy.release.health import Check
+from llmdeploy.release.job import By, Job
+
+Manifest = Mapping[str, Any]  # {"format", "job", "pins"}, as in the ledger
+
+
+def again(manifest: Manifest, *, job_id: str, environment: str, action: str, by: By, edge_host: str) -> Job:
+    """The job that brings the stack to what `manifest` says, in waves; it is taken back when it fails.
+
+    `edge_host` is where the manager that carries it out asks published ports; it need not be the one of that time.
+    """
+    fresh = {
+        "id": job_id,
+        "environment": environment,
+        "action": action,
+        "target": 0,
+        "by": asdict(by),
+        "on_failure": "take-back",
+        "pace": "waves",
+        "canary": False,
+        "remove": [],
+        "seen": {},
+    }
+    return at_edge({**copy.deepcopy(dict(manifest["job"])), **fresh}, edge_host)
+
+
+def back(job: Job, target: int) -> Job:
+    """The same as a rollback to release `target`: everything at once, and the most that can be had."""
+    return {**job, "target": target, "on_failure": "go-on", "pace": "at-once"}
+
+
+def scaled(job: Job, replicas: Mapping[str, int]) -> Job:
+    """The job with other numbers of replicas. Raises UsageError for a service that is not in it or has no number."""
+    services = dict(job["services"])
+    for name, count in replicas.items():
+        if name not in services:
+            raise UsageError(f"the stack has no service {name!r}", hint=did_you_mean(name, services))
+        entry = copy.deepcopy(services[name])
+        if "Replicated" not in (entry["spec"].get("Mode") or {}):
+            raise UsageError(f"{name} is global: it runs once on every host of the group {entry['group']}")
+        _refuse_too_many(name, entry, count, str((job.get("edge") or {}).get("config", "")))
+        entry["spec"]["Mode"]["Replicated"]["Replicas"] = count
+        services[name] = entry
+    return {**job, "services": services}
+
+
+def at_edge(job: Job, edge_host: str) -> Job:
+    """The job with everything that is asked through the edge asked at `edge_host`."""
+    services = {
+        name: {**entry, "answers": [_asked_at(check, edge_host) for check in entry.get("answers") or []]}
+        for name, entry in job["services"].items()
+    }
+    verify = [_asked_at(check, edge_host) for check in job.get("verify") or []]
+    return {**job, "services": services, "verify": verify, "edge_host": edge_host}
+
+
+def checks(job: Job) -> list[Check]:
+    """Everything the job asks for itself: each published port, then the real requests."""
+    answers = [check for entry in job["services"].values() for check in entry.get("answers") or []]
+    return [*answers, *(job.get("verify") or [])]
+
+
+def _asked_at(check: Check, edge_host: str) -> Check:
+    return {**check, "host": edge_host} if check.get("via") == "edge" else dict(check)
+
+
+def _refuse_too_many(name: str, entry: Mapping[str, Any], count: int, edge_config: str) -> None:
+    """The edge balances over a fixed number of replicas, and while one is replaced there is one more."""
+    slots = re.search(rf"server-template \S+ (\d+) tasks\.{re.escape(name)}:", edge_config)
+    update = entry["spec"].get("UpdateConfig") or {}
+    extra = min(int(update.get("Parallelism") or count), count) if update.get("Order") == "start-first" else 0
+    if slots and count + extra > int(slots[1]):
+        why = f"{count} replicas of {name} and {extra} more during an update are too many for the edge's {slots[1]}"
+        raise UsageError(f"{why} slots", hint=f"raise edge.slots to {count + extra} and deploy")
