@@ -11,7 +11,7 @@ from llmdeploy.cluster.access import Access
 from llmdeploy.cluster.relay import docker_socket
 from llmdeploy.cluster.remote import run, together
 from llmdeploy.engine.api import Docker, DockerError
-from llmdeploy.engine.spec import STACK_LABEL
+from llmdeploy.engine.spec import KIND_LABEL, STACK_LABEL
 from llmdeploy.errors import LlmdeployError, UnreachableError
 
 PATIENCE = 5.0  # seconds; a person is waiting
@@ -21,10 +21,13 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Live:
-    """One reading of Docker's raw objects; services and tasks of our stack only, `foreign` names the other services."""
+    """One reading of Docker's raw objects; services and tasks of our stack only, `foreign` are all other services.
+
+    What a release under way uses for a moment (`is_helper`) is no service of the stack.
+    """
 
     services: dict[str, Json]
-    foreign: tuple[str, ...]
+    foreign: dict[str, Json]
     tasks: list[Json]
     nodes: list[Json]
     configs: list[Json]
@@ -65,11 +68,10 @@ def _if_manager(docker: Docker) -> Docker | None:
 
 def read(docker: Docker, stack: str) -> Live:
     """Everything about the stack, in five requests."""
-    services = docker.services()
-    ours = {item["Spec"]["Name"]: item for item in services if stack_of(item) == stack}
+    services = {item["Spec"]["Name"]: item for item in docker.services()}
     return Live(
-        services=ours,
-        foreign=tuple(item["Spec"]["Name"] for item in services if item["Spec"]["Name"] not in ours),
+        services={name: item for name, item in services.items() if stack_of(item) == stack and not is_helper(item)},
+        foreign={name: item for name, item in services.items() if stack_of(item) != stack},
         tasks=docker.tasks(stack, up_to_date=False),
         nodes=docker.nodes(),
         configs=docker.configs(stack),
@@ -80,3 +82,8 @@ def read(docker: Docker, stack: str) -> Live:
 def stack_of(service: Json) -> str:
     """The stack a service belongs to, empty for a foreign one."""
     return str((service["Spec"].get("Labels") or {}).get(STACK_LABEL, ""))
+
+
+def is_helper(service: Json) -> bool:
+    """Whether a service of ours is one that a release uses for a moment, none of the stack."""
+    return (service["Spec"].get("Labels") or {}).get(KIND_LABEL) == "helper"

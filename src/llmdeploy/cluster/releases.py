@@ -19,14 +19,16 @@ _TEXTS = (
 
 
 def listed(found: Sequence[Entry], lock: Json | None, most: int) -> Row:
-    """`{"on", "source", "open", "releases": [row, …], "left_off"}`: the newest first, at most so many.
+    """`{"on", "source", "settled", "open", "releases": [row, …], "left_off"}`: the newest first, at most so many.
 
-    `on` is the release the stack is on, `source` the one that brought it there (a rollback's own number).
+    `on` is the release the stack is on, `source` the one that brought it there (a rollback's own number); not `settled`
+    where a newer one was left open or kept as it failed.
     """
     left_open, where = history.open_release(found, lock), history.where(found)
     return {
         "on": where.number,
         "source": where.source,
+        "settled": where.settled,
         "open": left_open.number if left_open else None,
         "releases": [row(entry, found, lock) for entry in found[:most]],
         "left_off": max(len(found) - most, 0),

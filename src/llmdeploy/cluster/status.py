@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llmdeploy.cluster import history, releases
+from llmdeploy.cluster.history import Entry
 from llmdeploy.cluster.live import Json, Live
 from llmdeploy.config.models import Settings
-from llmdeploy.engine.ledger import number
 from llmdeploy.engine.tasks import judge
 
 RESTARTED = ("failed", "rejected", "orphaned")
 PAUSED = ("paused", "rollback_paused")
 
 
-def status(live: Live, settings: Settings) -> dict[str, Any]:
-    """`{"nodes": […], "services": […], "release": {…}|None, "running": {…}|None, "missing": […], "orphans": […]}`."""
+def status(live: Live, settings: Settings, *, silent: float = 0.0) -> dict[str, Any]:
+    """`{"nodes": […], "services": […], "missing": […], "orphans": […]}`, and of the releases `release`, `on`, `open`,
+    `running`: see `_releases`.
+
+    `silent`: for how many seconds nothing has been heard of who holds the lock.
+    """
     hosts = {node["ID"]: str(node["Description"]["Hostname"]) for node in live.nodes}
     wanted = ["edge", *settings.services]
     return {
@@ -23,8 +28,7 @@ def status(live: Live, settings: Settings) -> dict[str, Any]:
         "services": [_service(live, settings, name, hosts) for name in wanted if name in live.services],
         "missing": [name for name in wanted if name not in live.services],
         "orphans": sorted(set(live.services) - set(wanted)),
-        "release": last_release(live.configs),
-        "running": running(live.configs),
+        **_releases(live.configs, silent),
     }
 
 
@@ -33,24 +37,26 @@ def healthy(report: Mapping[str, Any]) -> bool:
     return not report["missing"] and all(row["state"] == "healthy" for row in report["services"])
 
 
-def last_release(configs: list[Json]) -> dict[str, Any] | None:
-    """The newest release's labels: number, verdict, who, when; None before the first."""
-    newest = max(configs, key=number, default=None)
-    if newest is None or not number(newest):
-        return None
-    return {**_labels(newest), "number": number(newest)}
+def _releases(configs: list[Json], silent: float) -> dict[str, Any]:
+    """Each as its labels, None where there is none: `release` is the newest, `on` the one the stack is on (with the
+    fields of `engine.ledger.Position`), `open` one that was left without an end, `running` who holds the lock."""
+    found, lock = history.of_configs(configs), history.holder(configs)
+    where, left_open = history.where(found), history.open_release(found, lock)
+    on = next((one for one in found if one.number == where.number), None)
+    stands = {**(_labels(on) if on else {}), **vars(where)}
+    return {
+        "release": _labels(found[0]) if found else None,
+        "on": stands if where.number else None,
+        "open": releases.row(left_open, found, lock) if left_open else None,
+        "running": {**_plain(lock), "silent": round(silent)} if lock else None,
+    }
 
 
-def running(configs: list[Json]) -> dict[str, Any] | None:
-    """Who holds the lock, None when nobody does."""
-    return next((_labels(item) for item in configs if _kind(item) == "lock"), None)
+def _labels(entry: Entry) -> dict[str, Any]:
+    return {**_plain(entry.config), "number": entry.number}
 
 
-def _kind(config: Json) -> str:
-    return str((config["Spec"].get("Labels") or {}).get("llmdeploy.kind", ""))
-
-
-def _labels(config: Json) -> dict[str, Any]:
+def _plain(config: Json) -> dict[str, Any]:
     return {key: value for key, value in config["Spec"]["Labels"].items() if not key.startswith("llmdeploy.")}
 
 

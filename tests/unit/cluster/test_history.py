@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 def config(number: int, **labels: str) -> Json:
     """A release as Docker's API gives it."""
-    own = {"llmdeploy.stack": "llm", "llmdeploy.kind": "release", "number": str(number), **labels}
+    own = {"llmdeploy.stack": "llm", "llmdeploy.kind": "release", "number": str(number), "verdict": "good", **labels}
     data = base64.b64encode(encode({"format": 1, "job": {"id": f"job-{number}"}, "pins": {}})).decode()
     return {"ID": f"id-{number}", "Spec": {"Name": f"llm.release.{number}", "Labels": own, "Data": data}}
 

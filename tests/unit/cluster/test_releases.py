@@ -56,7 +56,14 @@ def test_the_release_the_stack_is_on_is_marked_also_after_a_rollback_to_it() -> 
 def test_no_more_than_asked_for_the_rest_is_counted() -> None:
     data = releases.listed(entries(*(config(number) for number in range(1, 6))), None, 2)
     assert ([row["number"] for row in data["releases"]], data["left_off"]) == ([5, 4], 3)
-    assert releases.listed([], None, 20) == {"on": 0, "source": 0, "open": None, "releases": [], "left_off": 0}
+    assert releases.listed([], None, 20) == {
+        "on": 0, "source": 0, "settled": True, "open": None, "releases": [], "left_off": 0,
+    }  # fmt: skip
+
+
+def test_a_newer_release_that_is_kept_as_it_failed_is_told() -> None:
+    data = releases.listed(entries(config(1), config(2, verdict="failed")), None, 20)
+    assert (data["on"], data["settled"]) == (1, False)
 
 
 def test_a_release_that_was_left_open_is_marked() -> None:

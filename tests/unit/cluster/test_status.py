@@ -10,6 +10,8 @@ from llmdeploy.cluster.live import Live
 from llmdeploy.cluster.status import healthy, status
 from llmdeploy.config.models import Settings
 
+from .test_history import config, lock
+
 SETTINGS = Settings.model_validate(
     {"edge": {"image": "edge"}, "services": {"web": {"group": "web", "image": "web", "cpus": 0.5}}}
 )
@@ -33,8 +35,37 @@ def task(of: str, state: str = "running") -> dict[str, Any]:
 )
 def test_an_update_that_failed_half_way_is_not_healthy(update: str, state: str, good: bool) -> None:
     services = {"edge": service("edge"), "web": service("web", update)}
-    live = Live(services, (), [task("edge"), task("web")], [], [], {})
+    live = Live(services, {}, [task("edge"), task("web")], [], [], {})
     told = status(live, SETTINGS)
     row = next(row for row in told["services"] if row["name"] == "web")
     assert (row["state"], bool(row["detail"])) == (state, not good)
     assert healthy(told) is good
+
+
+def told(*configs: dict[str, Any], silent: float = 0.0) -> dict[str, Any]:
+    """What is said of the releases among these config objects."""
+    return status(Live({}, {}, [], [], list(configs), {}), SETTINGS, silent=silent)
+
+
+def test_before_the_first_release() -> None:
+    assert {key: told()[key] for key in ("release", "on", "open", "running")} == dict.fromkeys(
+        ("release", "on", "open", "running")
+    )
+
+
+def test_the_release_the_stack_is_on_is_not_always_the_newest() -> None:
+    data = told(config(1, user="ana"), config(2), config(3, target="1"), config(4, verdict="failed"))
+    assert (data["on"]["number"], data["on"]["source"], data["on"]["user"]) == (1, 3, "ana")
+    assert (data["release"]["number"], data["release"]["verdict"]) == (4, "failed")
+
+
+def test_a_rollback_to_a_release_that_is_forgotten() -> None:
+    assert told(config(3, target="1"))["on"] == {"number": 1, "source": 3, "settled": True}
+
+
+def test_an_open_release_and_who_holds_the_lock() -> None:
+    running = config(2, verdict="running", job="x", user="ana")
+    assert told(config(1), running)["open"]["number"] == 2
+    held = told(config(1), running, lock("x"), silent=131.4)
+    assert (held["open"], held["running"]["user"], held["running"]["silent"]) == (None, "ana", 131)
+    assert not [key for key in held["running"] if key.startswith("llmdeploy.")]
