@@ -8,7 +8,7 @@ from typing import Any
 
 from llmdeploy.cluster import history
 from llmdeploy.cluster.history import Entry
-from llmdeploy.cluster.live import is_helper, stack_of
+from llmdeploy.cluster.live import ours, stack_of
 from llmdeploy.engine.api import Docker, Json
 from llmdeploy.engine.spec import KIND_LABEL
 from llmdeploy.release import drift as pure
@@ -25,10 +25,9 @@ def drift(
     """
     where = history.where(releases)
     needed = [one for one in releases if one.number >= where.source or one.number == where.number]
-    ours = {item["Spec"]["Name"]: item for item in services if stack_of(item) == job["stack"] and not is_helper(item)}
     foreign = {item["Spec"]["Name"]: item for item in services if stack_of(item) != job["stack"]}
     networks = {identity: name for name, identity in docker.ids()["networks"].items()}
-    cluster = pure.Cluster(ours, foreign, networks, docker.api_version)
+    cluster = pure.Cluster(ours(services, job["stack"]), foreign, networks, docker.api_version)
     return pure.drift(cluster, {one.number: one.manifest for one in needed}, where, job, pins)
 
 

@@ -97,7 +97,7 @@ def follow(running: Running, viewer: str) -> Iterator[dict[str, Any]]:
 
 
 def request_stop(running: Running) -> None:
-    """Asks the engine to start nothing more; what is being started is still followed to its end."""
+    """Asks the engine to stop, and to take back what it has done."""
     run(running.access, ["touch", f"{running.folder}/stop"])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,13 +21,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Live:
-    """One reading of Docker's raw objects; services and tasks of our stack only, `foreign` are all other services.
+    """One reading of Docker's raw objects; services and tasks of our stack only.
 
     What a release under way uses for a moment (`is_helper`) is no service of the stack.
     """
 
     services: dict[str, Json]
-    foreign: dict[str, Json]
     tasks: list[Json]
     nodes: list[Json]
     configs: list[Json]
@@ -68,15 +67,18 @@ def _if_manager(docker: Docker) -> Docker | None:
 
 def read(docker: Docker, stack: str) -> Live:
     """Everything about the stack, in five requests."""
-    services = {item["Spec"]["Name"]: item for item in docker.services()}
     return Live(
-        services={name: item for name, item in services.items() if stack_of(item) == stack and not is_helper(item)},
-        foreign={name: item for name, item in services.items() if stack_of(item) != stack},
+        services=ours(docker.services(), stack),
         tasks=docker.tasks(stack, up_to_date=False),
         nodes=docker.nodes(),
         configs=docker.configs(stack),
         networks={identity: name for name, identity in docker.ids()["networks"].items()},
     )
+
+
+def ours(services: Iterable[Json], stack: str) -> dict[str, Json]:
+    """The services of our stack by name."""
+    return {item["Spec"]["Name"]: item for item in services if stack_of(item) == stack and not is_helper(item)}
 
 
 def stack_of(service: Json) -> str:

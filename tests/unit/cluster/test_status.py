@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llmdeploy.cluster.live import Live
+from llmdeploy.cluster.live import Live, ours
 from llmdeploy.cluster.status import healthy, status
 from llmdeploy.config.models import Settings
 
@@ -35,7 +35,7 @@ def task(of: str, state: str = "running") -> dict[str, Any]:
 )
 def test_an_update_that_failed_half_way_is_not_healthy(update: str, state: str, good: bool) -> None:
     services = {"edge": service("edge"), "web": service("web", update)}
-    live = Live(services, {}, [task("edge"), task("web")], [], [], {})
+    live = Live(services, [task("edge"), task("web")], [], [], {})
     told = status(live, SETTINGS)
     row = next(row for row in told["services"] if row["name"] == "web")
     assert (row["state"], bool(row["detail"])) == (state, not good)
@@ -44,7 +44,7 @@ def test_an_update_that_failed_half_way_is_not_healthy(update: str, state: str, 
 
 def told(*configs: dict[str, Any], silent: float = 0.0) -> dict[str, Any]:
     """What is said of the releases among these config objects."""
-    return status(Live({}, {}, [], [], list(configs), {}), SETTINGS, silent=silent)
+    return status(Live({}, [], [], list(configs), {}), SETTINGS, silent=silent)
 
 
 def test_before_the_first_release() -> None:
@@ -69,3 +69,10 @@ def test_an_open_release_and_who_holds_the_lock() -> None:
     held = told(config(1), running, lock("x"), silent=131.4)
     assert (held["open"], held["running"]["user"], held["running"]["silent"]) == (None, "ana", 131)
     assert not [key for key in held["running"] if key.startswith("llmdeploy.")]
+
+
+def test_a_helper_of_a_release_is_no_service_of_the_stack() -> None:
+    found = [service("web"), service("edge-config"), service("theirs")]
+    for one, labels in zip(found, ({}, {"llmdeploy.kind": "helper"}, {"llmdeploy.stack": "other"}), strict=True):
+        one["Spec"]["Labels"] = {"llmdeploy.stack": "llm", **labels}
+    assert list(ours(found, "llm")) == ["web"]
