@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from llmdeploy import __version__
-from llmdeploy.cli import files, operate, reading
+from llmdeploy.cli import files, history, operate, reading
 from llmdeploy.cli.action import action
 from llmdeploy.cli.grammar import ACTIONS, ActionGroup, Grammar, action_first
 from llmdeploy.errors import EXIT_MEANING, Exit, InterruptedRunError, LlmdeployError, UsageError
@@ -64,6 +64,10 @@ action(ACTIONS, epilog="Example: llmdeploy staging verify; exit code 7 when a ch
 action(ACTIONS, epilog="Example: llmdeploy staging status --json; exit code 7 when a service is not healthy.")(
     reading.status
 )
+action(
+    ACTIONS,
+    epilog="Example: llmdeploy staging history show 12; llmdeploy staging history diff 11 12 compares two.",
+)(history.history)
 action(ACTIONS, epilog="Example: llmdeploy production validate --set services.gateway.replicas=3")(files.validate)
 action(ACTIONS, epilog="Example: llmdeploy production config services.gateway")(files.config)
 action(

@@ -14,7 +14,7 @@ from llmdeploy import __version__
 from llmdeploy.errors import EXIT_MEANING
 from tests.unit.cli.conftest import Call, spawn
 
-ACTIONS = ["deploy", "plan", "verify", "status", "validate", "config", "doctor", "attach"]
+ACTIONS = ["deploy", "plan", "verify", "status", "history", "validate", "config", "doctor", "attach"]
 COMMANDS = ["init", "environments", "schema"]
 HEAVY = ["ansible", "ansible_runner", "docker", "jinja2", "rich", "yaml", "requests", "llmdeploy.config.models"]
 PROGRAM = """

@@ -1,0 +1,78 @@
+"""The verb history: releases as a list, one of them whole, two of them compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, NamedTuple
+
+import typer
+
+from llmdeploy.cli.session import Outcome, Session
+from llmdeploy.errors import LlmdeployError, UsageError
+
+GRAMMAR = "history, history show N, history diff N M"
+
+
+class Wish(NamedTuple):
+    """What was asked for: which view of the history, of which releases."""
+
+    what: Literal["list", "show", "diff"]
+    numbers: tuple[int, ...] = ()
+
+
+def history(
+    session: Session,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[show N | diff N M]", help="One release whole, or what differs between two."),
+    ] = None,
+    most: Annotated[int, typer.Option("-n", "--number", min=1, help="List at most so many.")] = 20,
+) -> Outcome:
+    """List the releases, the newest first; `show N` prints one, `diff N M` compares two. Works from any machine."""
+    wish = understood(words or [], f"llmdeploy {session.environment}")
+    from llmdeploy.cli.connection import connect
+    from llmdeploy.cluster import history as book
+    from llmdeploy.cluster import live, releases
+    from llmdeploy.cluster.stacks import stack_of
+
+    outline = session.outline()
+    with connect(session, outline) as connection, live.manager(connection.managers) as docker:
+        if docker is None:
+            raise LlmdeployError(f"{outline.name} has no cluster yet", hint=f"llmdeploy {outline.name} deploy")
+        known = outline.environment is not None
+        stack = outline.stack if known else stack_of(docker, outline.name, outline.stack)
+        configs = docker.configs(stack)
+    found, lock = book.of_configs(configs), book.holder(configs)
+    about = {"environment": outline.name, "stack": stack}
+    if wish.what == "list":
+        return Outcome("history", {**about, **releases.listed(found, lock, most)})
+    picked = [book.pick(found, number, outline.name) for number in wish.numbers]
+    if wish.what == "show":
+        return Outcome("release", {**about, **releases.shown(picked[0], found, lock)})
+    return Outcome("difference", {**about, **releases.compared(*picked)})
+
+
+def understood(words: Sequence[str], command: str) -> Wish:
+    """In: what stands behind `history`. Out: what is meant. Raises UsageError that says how to ask for it."""
+    match list(words):
+        case []:
+            return Wish("list")
+        case ["show", number]:
+            return Wish("show", (_number(number, command),))
+        case ["diff", one, other]:
+            return Wish("diff", (_number(one, command), _number(other, command)))
+        case ["show", *_]:
+            raise UsageError("history show takes the number of one release", hint=f"{command} history show 12")
+        case ["diff", *_]:
+            raise UsageError("history diff takes the numbers of two releases", hint=f"{command} history diff 11 12")
+        case [word] if word.isdigit():
+            raise UsageError(f"history {word}: show it, or compare it?", hint=f"{command} history show {word}")
+        case [word, *_]:
+            raise UsageError(f"history has no {word!r}", hint=f"there are: {GRAMMAR}")
+    raise AssertionError
+
+
+def _number(word: str, command: str) -> int:
+    if not word.isdecimal() or not int(word):
+        raise UsageError(f"{word!r} is not the number of a release", hint=f"{command} history lists them")
+    return int(word)
