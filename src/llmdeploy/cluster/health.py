@@ -29,7 +29,8 @@ def docker(*words):
 
 def found():
     own = [wanted["container"]] if wanted["container"] else []
-    names = docker("ps", "--all", "--no-trunc", "--quiet", "--filter", "label=" + wanted["label"]).split()
+    ended = ("--filter", "status=exited", "--filter", "status=dead")  # what runs may be the replica of before
+    names = docker("ps", "--all", "--no-trunc", "--quiet", *ended, "--filter", "label=" + wanted["label"]).split()
     for name in [*own, *names]:  # the newest come first
         state = docker("inspect", "--type=container", "--format", "{{{{json .State}}}}", name)
         health = (json.loads(state).get("Health") or {{}}) if state else {{}}

@@ -16,6 +16,8 @@ from .say import Teller
 from .verify import verify_stack
 
 TURN = 0.25
+OLD_ANSWERS_WITHIN = 4.0  # seconds from the order to stop until no request reaches a replica: out of DNS at once, and
+# out of the edge a second later; it may go on for long with what it has
 _FLYING = ("starting", "canary", "healthy", "answering")
 
 
@@ -64,7 +66,7 @@ class Release:
                 return self._verdict, self._summary()
             if self._stopped and self.names_in("waiting", *_FLYING):
                 return "stopped", self._summary()
-            wrong = self._verify() if verify else ""
+            wrong = self._verify_the_new() if verify else ""
             if wrong:
                 return "unhealthy", f"every service is healthy, but {wrong}"
             if not self._turn() and not self._verdict:  # still as healthy as before the verification
@@ -108,6 +110,16 @@ class Release:
 
     def _verify(self) -> str:
         return verify_stack(self._job, self._pool, self._progress, self._wait)
+
+    def _verify_the_new(self) -> str:
+        """Verify when no replica of before can answer any more; what was replaced is asked again, too."""
+        replaced = [unit for unit in self.units.values() if unit.written and unit.live]
+        until = max((unit.steady for unit in replaced), default=0.0) + OLD_ANSWERS_WITHIN
+        while time.monotonic() < until and watch.old_ones_run(replaced, self._docker, self._job["stack"]):
+            self._wait(TURN)
+        again = [check for unit in replaced for check in unit.answers]
+        job = {**self._job, "verify": [*again, *(self._job.get("verify") or [])]}
+        return verify_stack(job, self._pool, self._progress, self._wait)
 
     def _wait(self, seconds: float) -> None:
         self._beat()

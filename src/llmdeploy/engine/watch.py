@@ -63,6 +63,15 @@ def remove(docker: Docker, unit: Unit) -> None:
     docker.remove_service(unit.live["ID"])
 
 
+def old_ones_run(units: Iterable[Unit], docker: Docker, stack: str) -> bool:
+    """Whether tasks of these services still run that are not of the new specification."""
+    ours = {unit.service_id: unit.verdict.ids for unit in units}
+    return any(
+        task["ServiceID"] in ours and task["Status"]["State"] == "running" and task["ID"] not in ours[task["ServiceID"]]
+        for task in (docker.tasks(stack, up_to_date=False) if ours else [])
+    )
+
+
 def is_gone(unit: Unit, service: Json | None, tasks_left: Iterable[tasks.Task]) -> bool:
     """Whether a removed service and its tasks are no more."""
     return service is None and not any(task["ServiceID"] == unit.service_id for task in tasks_left)

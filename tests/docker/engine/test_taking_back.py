@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socketserver
 import threading
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from llmdeploy.engine import run
 from llmdeploy.engine.progress import read
 
-from .conftest import Stack, end, failure
+from .conftest import NANO, Stack, end, failure
 
 pytestmark = pytest.mark.docker
 
@@ -287,3 +288,23 @@ def test_old_releases_are_forgotten(stack: Stack) -> None:
         assert last["verdict"] == "done"
     assert last["dropped"] == [1]
     assert [item["Spec"]["Labels"]["number"] for item in stack.configs("release")] == ["2", "3", "4"]
+
+
+def test_verification_waits_until_no_replica_of_before_can_answer(stack: Stack) -> None:
+    server = socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    check = {"name": "chat", "service": stack.service("a"), "kind": "tcp", "via": "edge", "host": "127.0.0.1",
+             "port": server.server_address[1], "timeout": 1.0}  # fmt: skip
+    slow = "trap '' TERM; sleep 600 & while true; do wait; done"
+
+    def job(version: str) -> dict[str, Any]:
+        spec = stack.spec(slow, Env=[f"VERSION={version}"], StopGracePeriod=2 * NANO)
+        return stack.job({"a": (spec, [])}, verify=[check])
+
+    assert end(stack.run(job("1")))["verdict"] == "done"
+    lines = stack.run(job("2"))
+    server.shutdown()
+    assert end(lines)["verdict"] == "done"
+    healthy = next(line["t"] for line in lines if line["kind"] == "service" and line["state"] in ("healthy", "done"))
+    asked = next(line["t"] for line in lines if line["kind"] == "check")
+    assert asked - healthy > 1.5, "the old replica still ran for two seconds"
