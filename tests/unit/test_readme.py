@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 DEVELOPMENT = (ROOT / "docs" / "development.md").read_text()
 DEV, FOUR = "tests/e2e/test_dev.py", "tests/e2e/test_four_hosts.py"
+HISTORY = "tests/docker/reads/test_history.py"
 INTERRUPTS, VARIANTS = "tests/e2e/test_interrupts.py", "tests/e2e/test_variants.py"
 
 # command → the file and the test that run it, and what must stand in that test (or in what it is given)
@@ -37,6 +38,9 @@ ELSEWHERE = {
         FOUR, "test_an_environment_that_asks_first_and_a_live_view_in_a_terminal", "staging deploy",
     ),
     "llmdeploy staging status": (INTERRUPTS, "test_afterwards_the_stack_is_as_the_files_say", "staging status"),
+    "llmdeploy staging history": (HISTORY, "test_every_machine_sees_the_same_history", "dev history --json"),
+    "llmdeploy staging history show 12": (HISTORY, "test_one_release_whole", "dev history show 2"),
+    "llmdeploy staging history diff 11 12": (HISTORY, "test_two_releases_compared", "dev history diff 1 2"),
     "llmdeploy staging verify": (FOUR, "test_verify_asks_everything", "staging verify"),
     "llmdeploy staging plan --json": (FOUR, "test_plan_shows_a_change_and_makes_none", "staging plan --json"),
     "llmdeploy staging deploy --yes --plain": (
