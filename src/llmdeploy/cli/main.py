@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from llmdeploy import __version__
-from llmdeploy.cli import files, history, operate, reading
+from llmdeploy.cli import deploy, files, following, history, reading, rollback, scale, update
 from llmdeploy.cli.action import action
 from llmdeploy.cli.grammar import ACTIONS, ActionGroup, Grammar, action_first
 from llmdeploy.errors import EXIT_MEANING, Exit, InterruptedRunError, LlmdeployError, UsageError
@@ -19,6 +19,7 @@ Examples:
   llmdeploy dev deploy                 the whole stack on this machine
   llmdeploy staging plan               what a deploy would change
   llmdeploy production deploy --yes    in CI
+  llmdeploy production rollback --yes  in an incident
   llmdeploy staging status --json      for programs
 """
 EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {int(code):>3}  {text}" for code, text in EXIT_MEANING.items())
@@ -56,10 +57,18 @@ action(app, epilog="Example: llmdeploy init my-stack && cd my-stack && llmdeploy
 action(app, epilog="Example: llmdeploy environments --json")(files.environments)
 action(app, epilog="Example: llmdeploy schema catalogue > .catalogue.schema.json")(files.schema)
 
-action(ACTIONS, epilog="Example: llmdeploy staging deploy --yes")(operate.deploy)
+action(ACTIONS, epilog="Example: llmdeploy staging deploy --yes")(deploy.deploy)
 action(ACTIONS, epilog="Example: llmdeploy staging plan; exit code 10 when there is something to change, 0 when not.")(
     reading.plan
 )
+action(ACTIONS, epilog="Example: llmdeploy staging update gateway --image gateway=registry.example/gateway:1.4")(
+    update.update
+)
+action(ACTIONS, epilog="Example: llmdeploy production rollback --yes; rollback 12 goes to release 12.")(
+    rollback.rollback
+)
+action(ACTIONS, epilog="Example: llmdeploy staging scale gateway=3 billing=2")(scale.scale)
+action(ACTIONS, epilog="Example: llmdeploy staging abort --yes; exit code 0 when everything is back.")(following.abort)
 action(ACTIONS, epilog="Example: llmdeploy staging verify; exit code 7 when a check fails.")(reading.verify)
 action(ACTIONS, epilog="Example: llmdeploy staging status --json; exit code 7 when a service is not healthy.")(
     reading.status
@@ -75,7 +84,7 @@ action(
     epilog="Example: llmdeploy staging doctor; exit code 1 when a host cannot be used as it is, 5 when one cannot be "
     "reached.",
 )(reading.doctor)
-action(ACTIONS, epilog="Example: llmdeploy staging attach")(operate.attach)
+action(ACTIONS, epilog="Example: llmdeploy staging attach")(following.attach)
 
 
 def main() -> int:

@@ -24,11 +24,11 @@ def make_job(
     *,
     action: str,
     message: str = "",
-    limit_time: str | None = None,
+    deadline: float | None = None,
     on_failure: str = "take-back",
     canary: bool = False,
 ) -> Job:
-    """The job that brings the environment to its configured state; `limit_time` overrides its deadline."""
+    """The job that brings the environment to its configured state; `deadline` overrides its own."""
     env = connection.env
     job = build_job(
         env.settings,
@@ -41,12 +41,12 @@ def make_job(
         on_failure=on_failure,
         canary=canary,
     )
-    return limited(job, limit_time)
+    return limited(job, deadline)
 
 
-def limited(job: Job, limit_time: str | None) -> Job:
+def limited(job: Job, deadline: float | None) -> Job:
     """The job with the deadline that `--limit-time` gives, if it was given."""
-    return job if limit_time is None else {**job, "deadline": limit(limit_time)}
+    return job if deadline is None else {**job, "deadline": deadline}
 
 
 def new_id() -> str:
@@ -56,11 +56,15 @@ def new_id() -> str:
 
 def limit(text: str) -> float:
     """The seconds that `--limit-time` gives."""
-    return parse_limit("--limit-time", text)
+    return _seconds("--limit-time", text)
 
 
-def parse_limit(option: str, text: str) -> float:
-    """The seconds that an option gives. Raises UsageError."""
+def durations(limit_time: str | None, wait: str | None) -> tuple[float | None, float | None]:
+    """The seconds that `--limit-time` and `--wait` give, where they were given. Raises UsageError."""
+    return limit(limit_time) if limit_time else None, _seconds("--wait", wait) if wait else None
+
+
+def _seconds(option: str, text: str) -> float:
     try:
         return parse_duration(text)
     except ValueError as error:

@@ -2,99 +2,138 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from llmdeploy.cli.connection import Connection
+from llmdeploy.cli.looking import PATIENCE, examine, host_rows, look, problem, unreachable
 from llmdeploy.cluster import live
-from llmdeploy.cluster.look import look as look_at
+from llmdeploy.cluster.drift import drift, edge_change
+from llmdeploy.cluster.history import entries
 from llmdeploy.engine import host_images, host_todo
 from llmdeploy.engine.api import Docker
-from llmdeploy.engine.compare import Comparison, RefusedError, compare
-from llmdeploy.errors import LlmdeployError, UnreachableError
-from llmdeploy.render.variables import probes
+from llmdeploy.engine.compare import Comparison, RefusedError, compare, fingerprint
+from llmdeploy.engine.ledger import position
 
 if TYPE_CHECKING:
     from llmdeploy.render.rundir import RunDirectory
 
+__all__ = ["PATIENCE", "Plan", "examine", "fingerprints", "look", "make_plan", "removals"]
 NOT_MADE = "(made by the deploy)"
-PATIENCE = 20.0  # seconds for one host
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`data` is for the view and `--json`; `comparison` is None where there is no cluster yet."""
+    """`data` is for the view and `--json`; `comparison` is None where there is no cluster yet.
+
+    seen      fingerprints of the services that the job is about, as they were when the plan was made
+    releases  the labels of the stack's releases by number
+    """
 
     data: dict[str, Any]
     todo: dict[str, Any]
     comparison: Comparison | None
     pins: dict[str, str]
+    seen: dict[str, str] = field(default_factory=dict)
+    releases: dict[int, dict[str, str]] = field(default_factory=dict)
 
     @property
     def nothing(self) -> bool:
-        """Whether a deploy would change nothing at all."""
-        return not self.data["changes"]
+        """Whether a run would change nothing at all, and the history says already where the stack is."""
+        now = position(self.releases)
+        return not self.data["changes"] and now.settled and bool(now.number)
+
+    def removing(self, names: Iterable[str]) -> Plan:
+        """The same plan with services of ours that go."""
+        gone = sorted(names)
+        if not gone:
+            return self
+        rows = [*self.data["services"], *removals(gone, self.data["services"])]
+        left = [name for name in self.data["orphans"] if name not in gone]
+        by_hand = [{**row, "then": "is removed"} if row["service"] in gone else row for row in self.data["drift"]]
+        data = {**self.data, "services": rows, "orphans": left, "drift": by_hand, "changes": True}
+        return replace(self, data=data)
 
 
-def look(
-    connection: Connection, rendered: RunDirectory, *, timeout: float = PATIENCE
-) -> tuple[host_todo.Site, list[dict[str, Any]]]:
-    """Reads all hosts. Out: what is known, and a problem for each host that could not be read."""
-    variables, hosts = rendered.variables, rendered.hosts
-    images = [image["ref"] for image in variables["llmdeploy_images"]]
-    network = variables["llmdeploy_network"]["name"]
-    wanted = {
-        name: {"ports": own["llmdeploy_ports"], "images": images, "network": network} for name, own in hosts.items()
-    }
-    found = look_at(list(connection.accesses.values()), wanted, timeout=timeout)
-    checksums = {arch: hashlib.sha256(path.read_bytes()).hexdigest() for arch, path in probes().items()}
-    facts = {name: one for name, one in found.items() if not isinstance(one, LlmdeployError)}
-    away = [_away(name, one) for name, one in found.items() if isinstance(one, LlmdeployError)]
-    return host_todo.Site(facts, hosts, variables, checksums), away
+def removals(names: Iterable[str], services: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of services that are removed, after all others."""
+    wave = max((row["wave"] for row in services), default=0) + 1
+    return [{"name": name, "wave": wave, "action": "remove", "changes": []} for name in names]
 
 
-def examine(
-    connection: Connection, rendered: RunDirectory, *, timeout: float
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What `doctor` tells: a row for each host that answers, and all problems, also of those that do not."""
-    site, away = look(connection, rendered, timeout=timeout)
-    if not site.facts:
-        return [], away
-    complete = len(site.facts) == len(connection.accesses)
-    problems = host_todo.decide(site)["problems"] if complete else host_todo.host_problems(site)
-    return _hosts(connection, site, []), [*away, *problems]
+def fingerprints(services: Iterable[Mapping[str, Any]], names: Iterable[str]) -> dict[str, str]:
+    """What each service is now, short; empty for one that is not among Docker's `services`."""
+    live = {item["Spec"]["Name"]: dict(item) for item in services}
+    return {name: fingerprint(live.get(name)) for name in names}
 
 
-def make_plan(connection: Connection, rendered: RunDirectory, job: Mapping[str, Any]) -> Plan:
-    """The plan for `job`. Raises UnreachableError when a host cannot be read."""
+def make_plan(
+    connection: Connection,
+    rendered: RunDirectory,
+    job: Mapping[str, Any],
+    *,
+    prepare: bool = True,
+    edge_lines: bool = False,
+) -> Plan:
+    """The plan for `job`; without `prepare` nothing is done on hosts but delivering images.
+
+    With `edge_lines` it tells which lines of the edge's configuration differ.
+
+    Raises UnreachableError when a host cannot be read.
+    """
     site, away = look(connection, rendered)
     if away:
-        raise _unreachable(away)
+        raise unreachable(away)
     todo = host_todo.decide(site)
     with _cluster_of(connection, site) as docker:
         settle_registry_images(docker, site, todo["images"])
-        made = todo["images"]["pins"]
-        pins = {entry["image"]: made.get(entry["image"], NOT_MADE) for entry in job["services"].values()}
+        known = {**rendered.variables["llmdeploy_kept_pins"], **todo["images"]["pins"]}
+        pins = {entry["image"]: known.get(entry["image"], NOT_MADE) for entry in job["services"].values()}
+        book = entries(docker, job["stack"]) if docker else []
+        releases = {one.number: one.labels for one in book}
+        before = docker.services() if docker else []
         comparison = _compare(docker, job, pins)
+        by_hand = drift(docker, before, book, job, pins) if docker else []
+        edge = edge_change(docker, before, job, lines=edge_lines) if docker else {}
     problems = list(todo["problems"])
     if isinstance(comparison, RefusedError):
-        problems.append(_problem(todo["manager"], "services", str(comparison)))
+        problems.append(problem(todo["manager"], "services", str(comparison)))
         comparison = None
     services = _services(job, comparison)
     steps = host_todo.summary(todo)
+    if not prepare:
+        steps, left = _deliveries(todo), len(steps)
+        problems += _left_alone(connection.name, todo["manager"], left - len(steps))
+    orphans = comparison.orphans if comparison else []
     data = {
-        "environment": connection.env.name,
-        "hosts": _hosts(connection, site, steps),
+        "environment": connection.name,
+        "hosts": host_rows(connection, site, steps),
         "steps": steps,
         "services": services,
-        "orphans": comparison.orphans if comparison else [],
+        "orphans": orphans,
+        "on": position(releases).number,
+        "drift": by_hand,
+        "edge": edge,
         "problems": problems,
         "changes": bool(steps) or any(row["action"] != "unchanged" for row in services),
     }
-    return Plan(data, todo, comparison, pins)
+    return Plan(data, todo, comparison, pins, fingerprints(before, [*job["services"], *orphans]), releases)
+
+
+def _deliveries(todo: Mapping[str, Any]) -> list[str]:
+    """What an update does on hosts."""
+    nothing = {"init": False, "join": {}, "promote": [], "label": [], "network": False}
+    return host_todo.summary({**todo, "prepare": [], "cluster": nothing, "edge": []})
+
+
+def _left_alone(environment: str, manager: str, count: int) -> list[dict[str, Any]]:
+    if not count:
+        return []
+    hint = f"llmdeploy {environment} deploy does that too"
+    many = "one step of preparing hosts is" if count == 1 else f"{count} steps of preparing hosts are"
+    return [{**problem(manager, "hosts", f"{many} left out", hint), "level": "warning"}]
 
 
 @contextmanager
@@ -147,34 +186,3 @@ def _services(job: Mapping[str, Any], comparison: Comparison | None) -> list[dic
             for unit in comparison.units.values()
         ]
     return sorted(rows, key=lambda row: (row["wave"], row["name"]))
-
-
-def _hosts(connection: Connection, site: host_todo.Site, steps: list[str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "address": connection.accesses[name].address,
-            "state": f"Docker {facts['docker']['version']}" if facts["docker"]["running"] else "no Docker",
-            "system": facts["system"]["name"],
-            "todo": [step.removeprefix(f"{name}: ") for step in steps if step.startswith(f"{name}: ")],
-        }
-        for name, facts in site.facts.items()
-    ]
-
-
-def _problem(host: str, check: str, message: str, hint: str = "") -> dict[str, Any]:
-    return {"host": host, "check": check, "level": "error", "message": message, "hint": hint}
-
-
-def _away(host: str, error: LlmdeployError) -> dict[str, Any]:
-    check = "reachable" if isinstance(error, UnreachableError) else "readable"
-    return _problem(host, check, error.message.removeprefix(f"{host}: "), error.hint)
-
-
-def _unreachable(problems: list[dict[str, Any]]) -> LlmdeployError:
-    kind = UnreachableError if any(problem["check"] == "reachable" for problem in problems) else LlmdeployError
-    lines = [f"{problem['host']}: {problem['message']}" for problem in problems]
-    if len(lines) > 1:
-        lines = [f"{len(lines)} hosts cannot be used; nothing was changed:", *(f"  {line}" for line in lines)]
-    hints = dict.fromkeys(problem["hint"] for problem in problems if problem["hint"])
-    return kind("\n".join(lines), hint="; ".join(hints), details={"problems": problems, "exit": int(kind.exit_code)})

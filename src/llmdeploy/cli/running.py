@@ -1,4 +1,4 @@
-"""One run of site.yml with its view, its log and its interruptions."""
+"""One run of a playbook with its view, its log and its interruptions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llmdeploy.cli.session import Session
 from llmdeploy.cluster.access import Access
 from llmdeploy.cluster.health import complete
 from llmdeploy.cluster.jobs import Running, request_stop
-from llmdeploy.events import Event, Failure
+from llmdeploy.events import Event, Failure, Note, ReleasePlanned
 from llmdeploy.project import resources
 from llmdeploy.release.job import Job
 from llmdeploy.render.rundir import RunDirectory
@@ -26,21 +26,26 @@ from llmdeploy.run.start import start
 from llmdeploy.view import make_view
 
 PREPARATION = 900.0  # seconds that preparing hosts and delivering images may take before the release's own deadline
+WAY_BACK = 600.0  # seconds that a release stopped by a deadline is followed while it is taken back
 
 
 @dataclass
 class Told:
-    """Hands events on; a failure first gets what only its own host knows. Keeps the failures."""
+    """Hands events on; a failure first gets what only its own host knows. Keeps the failures before the way back."""
 
     hand_on: Callable[[Event], None]
     accesses: Sequence[Access]
     failures: list[Failure] = field(default_factory=list)
+    _back: bool = False
 
     def __call__(self, event: Event) -> None:
         """Takes one event."""
+        if isinstance(event, ReleasePlanned):
+            self._back = event.back
         if isinstance(event, Failure):
             event = complete(event, self.accesses)
-            self.failures.append(event)
+            if not self._back:
+                self.failures.append(event)
         self.hand_on(event)
 
     def summary(self, otherwise: str) -> str:
@@ -49,23 +54,37 @@ class Told:
         return "\n".join(heads) or otherwise
 
 
-def run_site(
-    session: Session, connection: Connection, files: RunDirectory, job: Job, on_interrupt: str
+def run_playbook(
+    session: Session,
+    connection: Connection,
+    files: RunDirectory,
+    job: Job,
+    *,
+    playbook: str,
+    on_interrupt: str,
+    notes: Sequence[Note] = (),
 ) -> tuple[RunOutcome, Told]:
-    """Drives site.yml to its end; events go to the view and the log. Out: the outcome, and what failed."""
-    env = connection.env
+    """Drives a playbook to its end; events, `notes` first, go to the view and the log.
+
+    Out: the outcome, and what failed.
+    """
     playbooks = resources() / "playbooks"
     log = open_log(job, redact=session.redact)
     manager = connection.managers[0]
-    with log, make_view(session.view_mode, environment=env.name, action=str(job["action"]), log=log.stream) as view:
+    with (
+        log,
+        make_view(session.view_mode, environment=connection.name, action=str(job["action"]), log=log.stream) as view,
+    ):
         told = Told(view.on_event, list(connection.accesses.values()))
+        for note in notes:
+            told(note)
         outcome = start(
             files.path,
-            playbooks / "site.yml",
+            playbooks / playbook,
             inventory=files.inventory,
             env=child_environment(
                 os.environ,
-                hosts=len(env.inventory.hosts),
+                hosts=len(connection.accesses),
                 library=[playbooks / "library"],
                 module_utils=[files.module_utils],
                 roles=[playbooks / "roles"],
@@ -75,6 +94,7 @@ def run_site(
             deadline=PREPARATION + float(job["deadline"]),
             policy=Policy(ask=_ask(view) if sys.stdin.isatty() else None, on_interrupt=cast("Any", on_interrupt)),
             request_stop=lambda: request_stop(Running(manager, {"id": job["id"], "alive": True})),
+            stop_patience=WAY_BACK,
             targets={name: access.tried for name, access in connection.accesses.items()},
             redact=session.redact,
             log=log,
@@ -95,8 +115,8 @@ def _ask(view: Any) -> Any:
     def ask() -> Choice:
         with view.paused():
             sys.stderr.write(
-                "\nA release is under way, on the manager. Let it finish there, or stop after what has been started?\n"
-                "[d]etach or [s]top (Ctrl-C again: stop): "
+                "\nA release is under way, on the manager. Let it finish there, or stop it and take everything back?\n"
+                "[d]etach or [s]top and take back (Ctrl-C again: stop): "
             )
             sys.stderr.flush()
             answer = sys.stdin.readline().strip().lower()

@@ -58,7 +58,7 @@ def test_2_a_limit_that_is_no_duration(call: Call, project: Path) -> None:
         assert "--limit-time soon" in made["errors"][0]["message"]
 
 
-@pytest.mark.parametrize("verb", ["deploy", "plan", "verify", "status", "validate", "config", "doctor", "attach"])
+@pytest.mark.parametrize("verb", ["deploy", "update", "plan", "verify", "status", "validate", "config", "doctor"])
 def test_3_configuration(call: Call, project: Path, no_ssh: Callable[[], bool], verb: str) -> None:
     (project / "environments" / "staging.yml").write_text("services: {web: {prots: []}}\n")
     made = call("staging", verb, "--json").envelope
@@ -66,6 +66,20 @@ def test_3_configuration(call: Call, project: Path, no_ssh: Callable[[], bool], 
     (problem,) = made["errors"][0]["problems"]
     assert (problem["file"], problem["line"], problem["path"]) == ("environments/staging.yml", 1, "services.web.prots")
     assert no_ssh()
+
+
+@pytest.mark.parametrize("words", ["rollback --yes", "rollback 3", "scale web=2", "abort", "attach"])
+def test_5_what_an_incident_needs_asks_the_hosts_whatever_the_files_say(
+    call: Call, project: Path, no_ssh: Callable[[], bool], words: str
+) -> None:
+    """Broken settings, then none, then not even a catalogue."""
+    file, catalogue = project / "environments" / "staging.yml", project / "inventory" / "group_vars" / "all.yml"
+    for damage in (lambda: file.write_text("services: {web: {prots: []}}\n"), file.unlink, catalogue.unlink):
+        damage()
+        made = call("staging", *words.split(), "--json").envelope
+        assert made["exit_code"] == 5, made
+        assert "far" in made["errors"][0]["message"]
+    assert not no_ssh()
 
 
 @pytest.mark.parametrize("verb", ["plan", "doctor", "deploy"])

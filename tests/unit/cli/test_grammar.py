@@ -18,7 +18,7 @@ from tests.unit.cli.conftest import Call, spawn
         (["valdate"], "no environment or command 'valdate'", "dev, production, staging, init"),
         (["intt"], "no environment or command 'intt'", "did you mean init?"),
         (["dev", "deplyo"], "no action 'deplyo'", "did you mean deploy?"),
-        (["dev", "xyz"], "no action 'xyz'", "deploy, plan, verify, status, validate, config, doctor, attach"),
+        (["dev", "xyz"], "no action 'xyz'", "deploy, plan, update, rollback, scale, abort, verify, status, history"),
         (["dev", "--limit-time", "3s", "deploy"], "the action comes before its options", "actions: deploy"),
         (["dev", "plan", "--jsn"], "No such option: --jsn", "--json"),
         (["dev", "deploy", "extra"], "unexpected extra argument", "llmdeploy dev deploy -h"),
@@ -119,7 +119,7 @@ def complete(project: Path, typed: str, words: int) -> list[str]:
 def test_completion_knows_environments_actions_and_options(project: Path) -> None:
     assert complete(project, "", 1) == ["init", "environments", "schema", "dev", "production", "staging"]
     assert complete(project, "st", 1) == ["staging"]
-    assert complete(project, "staging ", 2)[:3] == ["deploy", "plan", "verify"]
+    assert complete(project, "staging ", 2)[:4] == ["deploy", "plan", "update", "rollback"]
     assert complete(project, "staging ver", 2) == ["verify"]
     assert complete(project, "staging deploy --on", 3) == ["--on-interrupt"]
     assert complete(project, "staging deploy --on-interrupt ", 4) == ["abort", "detach"]

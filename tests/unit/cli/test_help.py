@@ -14,7 +14,10 @@ from llmdeploy import __version__
 from llmdeploy.errors import EXIT_MEANING
 from tests.unit.cli.conftest import Call, spawn
 
-ACTIONS = ["deploy", "plan", "verify", "status", "history", "validate", "config", "doctor", "attach"]
+ACTIONS = [
+    "deploy", "plan", "update", "rollback", "scale", "abort", "verify", "status", "history", "validate", "config",
+    "doctor", "attach",
+]  # fmt: skip
 COMMANDS = ["init", "environments", "schema"]
 HEAVY = ["ansible", "ansible_runner", "docker", "jinja2", "rich", "yaml", "requests", "llmdeploy.config.models"]
 PROGRAM = """
