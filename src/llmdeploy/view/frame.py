@@ -26,7 +26,7 @@ class Frame:
     def lines(self, run: Run, now: float) -> list[Text]:
         """Out: header, phases, and what goes on now: hosts before the release, then the services."""
         now = run.closed if run.closed is not None else now
-        top = [self._header(run, now), self._phases(run, now), Text()]
+        top = [self._header(run, now), *([self._phases(run, now)] if run.phases else []), Text()]
         room = 10_000 if self.final else max(self.height - len(top), 3)
         body = self._services(run, now, room) if run.services else self._hosts(list(run.hosts.values()), now, room)
         return [self._cut(line) for line in (*top, *body)]

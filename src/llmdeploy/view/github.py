@@ -65,7 +65,7 @@ class GithubView:
 def _annotation(event: Event) -> tuple[str, str]:
     """Out: title and message for what has gone wrong, empty for everything else."""
     if isinstance(event, ReleasePlanned) and event.back:
-        return f"release {event.number}", f"taking {sentences.taking_back(event)}"
+        return "taking back", sentences.taking_back(event)
     if isinstance(event, ReleaseEnded):
         return f"release {event.number}", _stuck(event)
     if isinstance(event, Failure):

@@ -140,7 +140,8 @@ class Run:
 
     def _planned(self, event: ReleasePlanned) -> None:
         """What shall be done. On the way back only what was touched is told of."""
-        self.number = event.number or self.number
+        if not event.back:  # the way back has the number of where it leads
+            self.number = event.number
         rows = [row for row in event.services if not event.back or row["action"] != "unchanged"]
         for row in rows:
             service = self._service(row["name"], back=event.back)

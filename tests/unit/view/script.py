@@ -146,7 +146,7 @@ def _goes_back(touched: list[str], stuck: str) -> Timed:
     ]
     gone: dict[str, Any] = {"name": "new-one", "wave": 3, "action": "remove", "changes": []}
     same = {"name": "auth-service", "wave": 2, "action": "unchanged", "changes": []}
-    yield 0.1, ReleasePlanned(7, [*rows, gone, same], "20261123-175900-ab12", "taking-back", 4)
+    yield 0.1, ReleasePlanned(4, [*rows, gone, same], "20261123-175900-ab12", "taking-back", 4)
     for row in (*rows, gone):
         yield 0.0, ServiceState(row["name"], "waiting", row["wave"], 1, 1, back=True)
     yield 0.0, ServiceState("auth-service", "unchanged", 2, 1, 1, back=True)
