@@ -56,7 +56,7 @@ class _Relay:
         )
         self._processes.append(process)
         assert process.stdin is not None  # noqa: S101 (asked for above)
-        with connection, process.stdin, suppress(OSError):
+        with suppress(OSError), connection, process.stdin:  # closing writes what is left, too
             process.stdin.write(self._access.prefix())
             while chunk := connection.recv(65536):
                 process.stdin.write(chunk)
