@@ -18,12 +18,22 @@ READS = "reads, four hosts"
 
 
 @dataclass
+class Section:
+    """Figures that are no times of runs: how people read them, and what is kept of them."""
+
+    name: str
+    lines: list[str] = field(default_factory=list)
+    data: Any = None
+
+
+@dataclass
 class Figures:
     """Samples by question and way, in the order in which they came."""
 
     samples: dict[str, dict[str, list[Sample]]] = field(default_factory=dict)
     splits: dict[str, Mapping[str, float]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    sections: list[Section] = field(default_factory=list)
 
     def add(self, question: str, way: str, sample: Sample) -> None:
         """Keep a sample and say so."""
@@ -56,6 +66,8 @@ class Figures:
         for name, parts in [*self._parts_of_first(), *self.splits.items()]:
             lines += ["", f"where the time of {name} goes (s)"]
             lines += [f"  {part:<44}{seconds:8.3f}" for part, seconds in parts.items()]
+        for section in self.sections:
+            lines += ["", section.name, *section.lines]
         return "\n".join(lines)
 
     def _parts_of_first(self) -> Iterator[tuple[str, Mapping[str, float]]]:
@@ -93,5 +105,6 @@ class Figures:
                 name: {part: round(seconds, 3) for part, seconds in parts.items()}
                 for name, parts in self.splits.items()
             },
+            **{section.name: section.data for section in self.sections},
             "verdicts": list(self.verdicts()),
         }

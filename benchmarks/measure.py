@@ -10,14 +10,14 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from benchmarks import reads
+from benchmarks import reads, traffic
 from benchmarks.figures import FIRST, NO_CHANGE, Figures
 from benchmarks.stage import Stage, stage
 from benchmarks.timing import FailedRunError
 from benchmarks.ways import Way, install_on_hosts
 from tests.lab import LabError
 
-WHAT = ("no-change", "first", "reads", "all")
+WHAT = ("no-change", "first", "reads", "traffic", "all")
 AGAIN = 2  # second runs of each kind in one round
 CALM = 10.0  # seconds after a deploy: what it has left to do on the hosts is not the next run's
 
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     figures, code = Figures(notes={"load before": _load()}), 0
     try:
         with stage(options.lab) as found:
-            _measure(found, figures, options.what, options.runs)
+            _measure(found, figures, options)
     except (FailedRunError, LabError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         code = 1
@@ -42,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _measure(found: Stage, figures: Figures, what: str, runs: int) -> None:
+def _measure(found: Stage, figures: Figures, options: argparse.Namespace) -> None:
+    what, runs = options.what, options.runs
     if what in ("no-change", "first", "all"):
         print("preparing the hosts by each way once", flush=True)
         prepared = install_on_hosts(found)
@@ -61,6 +62,8 @@ def _measure(found: Stage, figures: Figures, what: str, runs: int) -> None:
         found.llmdeploy("deploy", "--yes", "--plain")
         time.sleep(CALM)
         reads.measure(found, figures, max(runs, 5))
+    if what in ("traffic", "all"):
+        traffic.measure(found, figures, options.scenario or list(traffic.SCENARIOS), options.seconds)
 
 
 def _again(figures: Figures, ways: dict[str, Way]) -> None:
@@ -84,6 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.measure", description=__doc__)
     parser.add_argument("what", nargs="?", choices=WHAT, default="all")
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="rounds (default: 5)")
+    names = list(traffic.SCENARIOS)
+    parser.add_argument("--scenario", action="append", choices=names, help="traffic: only these (default: all)")
+    parser.add_argument(
+        "--seconds", type=float, default=180.0, metavar="S", help="traffic: each scenario at least so long"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples to this file, too")
     parser.add_argument("--lab", default="bench", metavar="NAME", help="one that is up already is used and left up")
     return parser

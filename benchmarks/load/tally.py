@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+ALWAYS = ((0.0, float("inf")),)
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -72,13 +74,13 @@ class Tally:
         self.took.append(took)
         self.late.append(late * 1e3)
 
-    def window(self, start: float = 0.0, end: float = float("inf"), kind: str | None = None) -> Summary:
-        """Sum up the requests that were due from `start` until `end`, of one kind or of all."""
+    def window(self, spans: Sequence[tuple[float, float]] = ALWAYS, kind: str | None = None) -> Summary:
+        """Sum up the requests that were due within spans of time, of one kind or of all."""
         wanted = None if kind is None else self.kinds.index(kind) if kind in self.kinds else -1
         took = [
             took
             for due, number, took in zip(self.due, self.kind, self.took, strict=True)
-            if start <= due < end and wanted in (None, number)
+            if wanted in (None, number) and any(start <= due < end for start, end in spans)
         ]
         good = sorted(one for one in took if one >= 0)
         return Summary(len(took), len(took) - len(good), share(good, 0.5), share(good, 0.99), share(good, 1.0))

@@ -277,11 +277,11 @@ def tally_of(*requests: tuple[str, float, float | None]) -> Tally:
 
 def test_a_window_takes_what_was_due_in_it() -> None:
     tally = tally_of(("http", 1.0, 0.01), ("http", 2.0, 0.03), ("grpc", 2.5, None), ("http", 3.0, 0.05))
-    assert (tally.window(2.0, 3.0).sent, tally.window(2.0, 3.0).lost) == (2, 1)
-    assert tally.window(2.0, 3.0).most == pytest.approx(30)
+    assert (tally.window([(2.0, 3.0)]).sent, tally.window([(2.0, 3.0)]).lost) == (2, 1)
+    assert tally.window([(0.5, 0.9), (2.0, 3.0)]).most == pytest.approx(30)
     assert (tally.window(kind="grpc").sent, tally.window(kind="grpc").lost) == (1, 1)
     assert tally.window(kind="sse").sent == 0
-    assert tally.window(0, 1).to_json() == {"sent": 0, "lost": 0, "p50": 0.0, "p99": 0.0, "most": 0.0}
+    assert tally.window([(0, 1)]).to_json() == {"sent": 0, "lost": 0, "p50": 0.0, "p99": 0.0, "most": 0.0}
     assert tally.losses[0].at == 3.0
 
 
