@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from llmdeploy.cli.action import LimitTime
 from llmdeploy.cli.session import Outcome, Session
 from llmdeploy.errors import Exit, LlmdeployError
 
 
 def status(session: Session) -> Outcome:
-    """Show what runs where: nodes, services with replicas healthy of wanted, the last release, a run under way."""
+    """Show what runs where: nodes, services with replicas healthy of wanted, the release it is, a run under way."""
     from llmdeploy.cli.connection import connect
-    from llmdeploy.cluster import live
+    from llmdeploy.cluster import history, live
     from llmdeploy.cluster import status as report
 
     env = session.load()
     with connect(session, env) as connection, live.manager(connection.managers) as docker:
         if docker is None:
             raise LlmdeployError(f"{env.name} has no cluster yet", hint=f"llmdeploy {env.name} deploy")
-        data = report.status(live.read(docker, env.settings.stack), env.settings)
+        found = live.read(docker, env.settings.stack)
+        lock = history.holder(found.configs)
+        silent = history.silence(docker, env.settings.stack, lock) if lock else 0.0
+        data = report.status(found, env.settings, silent=silent)
     good = report.healthy(data)
     return Outcome("status", {"environment": env.name, **data}, Exit.DONE if good else Exit.UNHEALTHY)
 
@@ -38,15 +45,25 @@ def verify(session: Session) -> Outcome:
     return Outcome("verify", data, Exit.UNHEALTHY if failed else Exit.DONE, errors)
 
 
-def plan(session: Session) -> Outcome:
-    """Show what a deploy would change on hosts and services. Changes nothing; exit code 10 when there is something."""
+def plan(
+    session: Session,
+    remove_orphans: Annotated[
+        bool, typer.Option("--remove-orphans", help="Plan a deploy that removes what is not in the catalogue any more.")
+    ] = False,
+) -> Outcome:
+    """Show what a deploy would change on hosts and services, and what was changed by hand since the last release.
+
+    Changes nothing; exit code 10 when a deploy would. With -v also the lines of the edge's configuration that differ.
+    """
     from llmdeploy.cli.connection import connect
     from llmdeploy.cli.making import make_job, rendered
     from llmdeploy.cli.planning import make_plan
 
     with connect(session, session.load()) as connection:
         job = make_job(connection, action="deploy")
-        data = make_plan(connection, rendered(connection, job), job).data
+        edge_lines = bool(session.verbose) or session.json
+        made = make_plan(connection, rendered(connection, job), job, edge_lines=edge_lines)
+    data = (made.removing(made.data["orphans"]) if remove_orphans else made).data
     return Outcome("plan", data, Exit.CHANGES if data["changes"] else Exit.DONE)
 
 
