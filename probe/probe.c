@@ -28,8 +28,10 @@
     "       probe grpc PORT [SERVICE] [--host HOST] [--timeout S] [--all]\n"                              \
     "       probe tcp PORT [--host HOST] [--timeout S] [--all]\n"                                         \
     "       probe listening PORT...\n"                                                                    \
+    "       probe ask SOCKET TEXT [SECONDS]\n"                                                            \
     "       probe --version\n"                                                                            \
-    "HOST is 127.0.0.1 and S, for the whole check, 2 unless said. --all checks every address of HOST.\n"
+    "HOST is 127.0.0.1 and S, for the whole check, 2 unless said. --all checks every address of HOST.\n"   \
+    "ask sends TEXT as one line to a Unix socket and prints the answer.\n"
 
 /* ---- output: one write a line, so that the lines of parallel checks never mix ---- */
 
@@ -260,6 +262,14 @@ long number(const char *what, const char *text, size_t size, long low, long high
     return value;
 }
 
+double seconds(const char *what, const char *text) {
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value >= 0.001 && value <= 3600))  /* so that not-a-number fails too */
+        usage_error("%s must be seconds from 0.001 to 3600, not '%s'", what, text);
+    return value;
+}
+
 static bool is_clean(const char *text, char lowest) {
     for (; *text; text++)
         if ((unsigned char)*text < (unsigned char)lowest || *text == 127)
@@ -276,7 +286,6 @@ static void set_expect(struct probe *probe, const char *range) {
 
 static void set_option(struct probe *probe, const char *option, const char *value) {
     bool http = probe->check == check_http;
-    char *end;
     if (!value)
         usage_error("%s needs a value", option);
     if (!strcmp(option, "--host")) {
@@ -284,9 +293,7 @@ static void set_option(struct probe *probe, const char *option, const char *valu
             usage_error("--host must be a name or an address, not '%s'", value);
         probe->host = value;
     } else if (!strcmp(option, "--timeout")) {
-        probe->timeout = strtod(value, &end);
-        if (*end || !(probe->timeout >= 0.001 && probe->timeout <= 3600))  /* so that not-a-number fails too */
-            usage_error("--timeout must be seconds from 0.001 to 3600, not '%s'", value);
+        probe->timeout = seconds("--timeout", value);
     } else if (http && !strcmp(option, "--expect")) {
         set_expect(probe, value);
     } else if (http && !strcmp(option, "--header")) {
@@ -334,6 +341,8 @@ int main(int count, char **arguments) {
         return fputs(USAGE, stdout) < 0;
     if (!strcmp(kind, "listening"))
         return check_listening(count - 2, arguments + 2);
+    if (!strcmp(kind, "ask"))
+        return ask(count - 2, arguments + 2);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (!strcmp(kind, kinds[i].kind)) {
             probe.kind = kind;

@@ -38,6 +38,9 @@ ssize_t receive(const struct probe *probe, void *into, size_t size, int64_t unti
 /* The number in `size` characters of text, or a usage error that names `what`. */
 long number(const char *what, const char *text, size_t size, long low, long high);
 
+/* The seconds in text, or a usage error that names `what`. */
+double seconds(const char *what, const char *text);
+
 void say(char *line);  /* prints the one line; it has room for one character more */
 
 /* Each prints the one line and gives the exit code. */
@@ -52,5 +55,7 @@ char *as_text(void *data, size_t size);
 int check_http(struct probe *probe);
 int check_grpc(struct probe *probe);
 int check_listening(int count, char **ports);
+
+int ask(int count, char **arguments);  /* no check: prints what it is told, or one line that says why there is none */
 
 #endif

@@ -70,6 +70,8 @@ TINY = Recipe(
     ("--variant=extract", '--extract-hook=chroot "$1" /bin/busybox --install -s /bin'),
     is_host=False,
 )
+# HAProxy as the edge's image has it.
+EDGE = Recipe("edge", "bookworm", ("haproxy",), is_host=False)
 
 
 def choose(*, bare: bool, trixie: bool) -> Recipe:
