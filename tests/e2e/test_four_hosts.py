@@ -161,6 +161,17 @@ def test_a_second_deploy_changes_nothing(staging: Staging) -> None:
     plan = ok(cli(staging.project, "staging plan --json"))
     assert plan.data["changes"] is False
     assert {row["action"] for row in plan.data["services"]} == {"unchanged"}
+    assert (plan.data["drift"], plan.data["on"]) == ([], 1)
+
+
+def test_what_was_changed_by_hand_is_in_the_plan(staging: Staging) -> None:
+    by_hand = "service update --detach {} billing"
+    staging.lab["head"].docker(by_hand.format("--label-add team=ours"))  # no task restarts for that
+    plan = ok(cli(staging.project, "staging plan --json"), 10)
+    staging.lab["head"].docker(by_hand.format("--label-rm team"))
+    (row,) = plan.data["drift"]
+    assert (row["service"], row["changes"]) == ("billing", [{"what": "label team added", "then": "goes back"}])
+    assert ok(cli(staging.project, "staging plan --json")).data["drift"] == []
 
 
 def test_attach_shows_how_the_last_release_ended(staging: Staging) -> None:
