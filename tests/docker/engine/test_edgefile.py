@@ -169,10 +169,11 @@ def test_the_same_configuration_again_reloads_nothing(edge: Edge) -> None:
 
 def test_a_change_by_hand_is_put_right(edge: Edge) -> None:
     with edge.running(config("one")):
-        edge.file.write_text(config("by hand"))
-        assert edge.bring(config("one")) == ("done", "")
-        assert edge.file.read_text() == config("one")
-        assert edge.answers() == "one"
+        for text in (config("by hand"), config("one") + "# by hand\n"):
+            edge.file.write_text(text)
+            assert edge.bring(config("one")) == ("done", "")
+            assert edge.file.read_text() == config("one")
+            assert edge.answers() == "one"
 
 
 def test_what_haproxy_refuses_changes_nothing(edge: Edge) -> None:
