@@ -9,10 +9,10 @@ from typing import Any
 from llmdeploy.cluster import history
 from llmdeploy.cluster.history import Entry
 from llmdeploy.cluster.live import ours, stack_of
+from llmdeploy.engine import edgefile
 from llmdeploy.engine.api import Docker, Json
-from llmdeploy.engine.spec import KIND_LABEL
 from llmdeploy.release import drift as pure
-from llmdeploy.release.differences import EDGE_LABEL, edge_config, edge_lines
+from llmdeploy.release.differences import edge_config, edge_lines
 from llmdeploy.release.spec import EDGE
 
 
@@ -32,8 +32,10 @@ def drift(
 
 
 def edge_change(docker: Docker, services: Sequence[Json], job: Mapping[str, Any], *, lines: bool) -> dict[str, Any]:
-    """`{"from", "to", "lines"}` where the edge gets another configuration, empty where it does not; see `lines` for
-    which lines of the file differ."""
+    """`{"from", "to", "lines"}` where the edge gets another configuration, empty where it does not.
+
+    With `lines` it tells which lines of the file differ, where the cluster still has the old one.
+    """
     edge = next((one for one in services if one["Spec"]["Name"] == EDGE and stack_of(one) == job["stack"]), None)
     old = _label(edge["Spec"]) if edge else ""
     new = _label((job["services"].get(EDGE) or {}).get("spec") or {})
@@ -45,12 +47,11 @@ def edge_change(docker: Docker, services: Sequence[Json], job: Mapping[str, Any]
 
 
 def _label(spec: Mapping[str, Any]) -> str:
-    return str((spec.get("Labels") or {}).get(EDGE_LABEL, ""))
+    return str((spec.get("Labels") or {}).get(edgefile.LABEL, ""))
 
 
 def _text(docker: Docker, stack: str, sha: str) -> str:
     """The text of an edge configuration that the cluster has, empty where it has not."""
-    for config in docker.configs(stack):
-        if config["Spec"]["Name"] == f"{stack}.edge.{sha}" and config["Spec"]["Labels"].get(KIND_LABEL) == "edge":
-            return base64.b64decode(config["Spec"]["Data"]).decode(errors="replace")
-    return ""
+    name = edgefile.config_name(stack, sha)
+    found = next((one for one in docker.configs(stack, "edge") if one["Spec"]["Name"] == name), None)
+    return base64.b64decode(found["Spec"]["Data"]).decode(errors="replace") if found else ""

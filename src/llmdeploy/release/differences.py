@@ -6,11 +6,10 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from llmdeploy.engine import spec
+from llmdeploy.engine import edgefile, spec
 from llmdeploy.release.spec import EDGE
 
 Manifest = Mapping[str, Any]  # {"format", "job", "pins"}, as in the ledger
-EDGE_LABEL = "llmdeploy.edge"
 _SETTINGS = {
     "depends_on": "depends on", "stability": "stability", "deadline": "deadline", "canary": "canary",
 }  # fmt: skip
@@ -119,8 +118,8 @@ def stack_changes(old: Manifest, new: Manifest) -> list[str]:
 def edge_sha(manifest: Manifest) -> str:
     """The name of the edge's configuration (`STACK.edge.SHA`), empty where the release has none."""
     entry = manifest["job"]["services"].get(EDGE) or {}
-    label = str(((entry.get("spec") or {}).get("Labels") or {}).get(EDGE_LABEL, ""))
-    return f"{manifest['job']['stack']}.edge.{label}" if label else ""
+    label = str(((entry.get("spec") or {}).get("Labels") or {}).get(edgefile.LABEL, ""))
+    return edgefile.config_name(manifest["job"]["stack"], label) if label else ""
 
 
 def edge_lines(old: str, new: str) -> list[str]:
