@@ -15,6 +15,9 @@ from benchmarks.timing import Sample, median, median_parts
 NO_CHANGE = "no-change deploy, four hosts"
 FIRST = "first deploy, ten services, prepared hosts"
 READS = "reads, four hosts"
+ROLLBACK = "rollback of ten services"
+UPDATE = "update of one service of ten"
+SLOWEST = "slowest service's own start"
 
 
 @dataclass
@@ -63,17 +66,18 @@ class Figures:
                     f"{cpu:10.2f}{busy:12.0%}"
                 )
         lines += ["", *self.verdicts()]
-        for name, parts in [*self._parts_of_first(), *self.splits.items()]:
+        for name, parts in [*self._parts(), *self.splits.items()]:
             lines += ["", f"where the time of {name} goes (s)"]
             lines += [f"  {part:<44}{seconds:8.3f}" for part, seconds in parts.items()]
         for section in self.sections:
             lines += ["", section.name, *section.lines]
         return "\n".join(lines)
 
-    def _parts_of_first(self) -> Iterator[tuple[str, Mapping[str, float]]]:
-        for way, samples in self.samples.get(FIRST, {}).items():
-            if parts := median_parts(samples):
-                yield f"a first deploy, {way},", parts
+    def _parts(self) -> Iterator[tuple[str, Mapping[str, float]]]:
+        for question in (FIRST, ROLLBACK, UPDATE):
+            for way, samples in self.samples.get(question, {}).items():
+                if parts := median_parts(samples):
+                    yield f"{question}: {way},", parts
 
     def verdicts(self) -> Iterator[str]:
         """Yield each ratio with its target, as information."""
@@ -90,6 +94,19 @@ class Figures:
             theirs = self.median(FIRST, way)
             if ours and theirs:
                 yield f"first: ours / {way} = {ours / theirs:.2f}"
+        yield from self._verdicts_of_releases()
+
+    def _verdicts_of_releases(self) -> Iterator[str]:
+        for sample in self.samples.get(ROLLBACK, {}).get("ours", []):
+            own = sample.parts[SLOWEST]
+            yield f"rollback: {sample.seconds:.1f} s, {SLOWEST} {own:.1f} s   (target: 2 x + 5 s = {2 * own + 5:.1f} s)"
+        ways = {way: self.median(ROLLBACK, way) for way in self.samples.get(ROLLBACK, {})}
+        for way, theirs in ways.items():
+            if way != "ours" and theirs and (ours := ways.get("ours")):
+                yield f"rollback: ours / {way} = {ours / theirs:.2f}"
+        for name, samples in self.samples.get(UPDATE, {}).items():
+            more = statistics.median(sample.parts["overhead"] for sample in samples)
+            yield f"update of {name}: {more:.1f} s more than its own start and drain   (target: at most 5 s)"
 
     def to_json(self) -> dict[str, Any]:
         """Return everything for a result file; nothing in it names a machine or a person."""
@@ -108,3 +125,8 @@ class Figures:
             **{section.name: section.data for section in self.sections},
             "verdicts": list(self.verdicts()),
         }
+
+
+def overhead(seconds: float, parts: Mapping[str, float]) -> float:
+    """Return what a command took beyond the parts that are the service's own."""
+    return seconds - sum(parts.values())

@@ -10,14 +10,14 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from benchmarks import reads, traffic
+from benchmarks import reads, releases, traffic
 from benchmarks.figures import FIRST, NO_CHANGE, Figures
 from benchmarks.stage import Stage, stage
 from benchmarks.timing import FailedRunError
 from benchmarks.ways import Way, install_on_hosts
 from tests.lab import LabError
 
-WHAT = ("no-change", "first", "reads", "traffic", "all")
+WHAT = ("no-change", "first", "reads", "rollback", "update", "traffic", "all")
 AGAIN = 2  # second runs of each kind in one round
 CALM = 10.0  # seconds after a deploy: what it has left to do on the hosts is not the next run's
 
@@ -62,6 +62,10 @@ def _measure(found: Stage, figures: Figures, options: argparse.Namespace) -> Non
         found.llmdeploy("deploy", "--yes", "--plain")
         time.sleep(CALM)
         reads.measure(found, figures, max(runs, 5))
+    if what in ("rollback", "all"):
+        releases.rollback(found, figures, runs)
+    if what in ("update", "all"):
+        releases.update(found, figures, runs)
     if what in ("traffic", "all"):
         traffic.measure(found, figures, options.scenario or list(traffic.SCENARIOS), options.seconds)
 

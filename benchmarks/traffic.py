@@ -41,9 +41,9 @@ class Step:
     counted: bool = True
 
 
-def versions(number: str) -> list[str]:
-    """Return the options that give every published service another environment, so that all its replicas change."""
-    values = [f"services.{name}.environment.DEMO_VERSION={number}" for name in SERVICES]
+def versions(services: Sequence[str], number: str) -> list[str]:
+    """Return the options that give these services another environment, so that all their replicas change."""
+    values = [f"services.{name}.environment.DEMO_VERSION={number}" for name in services]
     return [word for value in values for word in ("--set", value)]
 
 
@@ -51,7 +51,7 @@ def _broken(number: str) -> list[str]:
     """Return options as above, of which the last service never becomes healthy: everything is taken back."""
     last = "services.user-dashboard"
     more = [f"{last}.environment.DEMO_UNHEALTHY=1", f"{last}.update.deadline=15"]
-    return [*versions(number), *(word for value in more for word in ("--set", value))]
+    return [*versions(SERVICES, number), *(word for value in more for word in ("--set", value))]
 
 
 def _to(replicas: int) -> list[str]:
@@ -60,10 +60,10 @@ def _to(replicas: int) -> list[str]:
 
 Round = Callable[[str], list[Step]]
 SCENARIOS: dict[str, Round] = {
-    "deploy": lambda number: [Step(["deploy", *versions(number)])],
-    "update": lambda number: [Step(["update", *versions(number)])],
-    "canary": lambda number: [Step(["update", "--canary", *versions(number)])],
-    "rollback": lambda number: [Step(["update", *versions(number)], counted=False), Step(["rollback"])],
+    "deploy": lambda number: [Step(["deploy", *versions(SERVICES, number)])],
+    "update": lambda number: [Step(["update", *versions(SERVICES, number)])],
+    "canary": lambda number: [Step(["update", "--canary", *versions(SERVICES, number)])],
+    "rollback": lambda number: [Step(["update", *versions(SERVICES, number)], counted=False), Step(["rollback"])],
     "taken back": lambda number: [Step(["update", *_broken(number)], good=(6,))],
     "scale": lambda _: [Step(["scale", *_to(3)]), Step(["scale", *_to(2)])],
 }
