@@ -42,7 +42,8 @@ def history(
         known = outline.environment is not None
         stack = outline.stack if known else stack_of(docker, outline.name, outline.stack)
         configs = docker.configs(stack)
-    found, lock = book.of_configs(configs), book.holder(configs)
+        lock = book.living(docker, stack, configs)
+    found = book.of_configs(configs)
     about = {"environment": outline.name, "stack": stack}
     if wish.what == "list":
         return Outcome("history", {**about, **releases.listed(found, lock, most)})

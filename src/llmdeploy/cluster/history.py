@@ -110,6 +110,12 @@ def silence(docker: Docker, stack: str, lock: Json) -> float:
     return age
 
 
+def living(docker: Docker, stack: str, configs: Sequence[Json]) -> Json | None:
+    """The lock among the stack's config objects, None when nobody holds it or its holder is gone."""
+    lock = holder(configs)
+    return None if lock is None or silence(docker, stack, lock) else lock
+
+
 def spans(numbers: Sequence[int]) -> str:
     """In: 1, 2, 3, 7. Out: `1 to 3, 7`."""
     runs: list[list[int]] = []

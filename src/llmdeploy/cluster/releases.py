@@ -19,17 +19,19 @@ _TEXTS = (
 
 
 def listed(found: Sequence[Entry], lock: Json | None, most: int) -> Row:
-    """`{"on", "source", "settled", "open", "releases": [row, …], "left_off"}`: the newest first, at most so many.
+    """`{"on", "source", "settled", "open", "running", "releases": [row, …], "left_off"}`: the newest first, so many.
 
     `on` is the release the stack is on, `source` the one that brought it there (a rollback's own number); not `settled`
-    where a newer one was left open or kept as it failed.
+    where a newer one is under way (`running`), was left open (`open`) or kept as it failed. `lock` as in `is_open`.
     """
     left_open, where = history.open_release(found, lock), history.where(found)
+    under_way = found[0].number if found and found[0].verdict == "running" and not left_open else None
     return {
         "on": where.number,
         "source": where.source,
         "settled": where.settled,
         "open": left_open.number if left_open else None,
+        "running": under_way,
         "releases": [row(entry, found, lock) for entry in found[:most]],
         "left_off": max(len(found) - most, 0),
     }

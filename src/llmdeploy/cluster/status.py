@@ -41,13 +41,14 @@ def _releases(configs: list[Json], silent: float) -> dict[str, Any]:
     """Each as its labels, None where there is none: `release` is the newest, `on` the one the stack is on (with the
     fields of `engine.ledger.Position`), `open` one that was left without an end, `running` who holds the lock."""
     found, lock = history.of_configs(configs), history.holder(configs)
-    where, left_open = history.where(found), history.open_release(found, lock)
+    living = None if silent else lock
+    where, left_open = history.where(found), history.open_release(found, living)
     on = next((one for one in found if one.number == where.number), None)
     stands = {**(_labels(on) if on else {}), **vars(where)}
     return {
         "release": _labels(found[0]) if found else None,
         "on": stands if where.number else None,
-        "open": releases.row(left_open, found, lock) if left_open else None,
+        "open": releases.row(left_open, found, living) if left_open else None,
         "running": {**_plain(lock), "silent": round(silent)} if lock else None,
     }
 

@@ -34,6 +34,9 @@ def history(data: Data, unicode: bool) -> Lines:
     yield standing(data, unicode)
     if data.get("open"):
         yield open_release(next(row for row in rows if row["open"]), data.get("environment", "ENV"), unicode)
+    elif data.get("running"):
+        look = VERDICT["running"]
+        yield Text(f"{look.sign if unicode else look.ascii} release {data['running']} is under way", look.style)
     elif data.get("settled") is False:
         yield unsettled(data["on"], data.get("environment", "ENV"), unicode)
 

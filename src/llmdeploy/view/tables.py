@@ -53,27 +53,25 @@ def _releases(data: Data, unicode: bool) -> Lines:
     elif on:
         yield Text(f"on release {on['number']}{_who(on)}")
     left_open = data.get("open")
-    if newest and not left_open and newest.get("number") not in (on.get("number"), on.get("source")):
+    told = newest and newest.get("verdict") == "running"  # open, or under way
+    if newest and not told and newest.get("number") not in (on.get("number"), on.get("source")):
         yield Text(f"last release {newest['number']}: {newest.get('verdict', '?')}{_who(newest)}")
     if left_open:
         yield open_release(left_open, data.get("environment", "ENV"), unicode)
     elif not under_way and on.get("settled") is False:
         yield unsettled(on["number"], data.get("environment", "ENV"), unicode)
-    if under_way:
-        look = LEVEL["warning"] if under_way.get("silent") else SERVICE["starting"]
-        yield Text(f"{look.sign if unicode else look.ascii} {_lock(under_way)}", look.style)
-
-
-def _lock(labels: Data) -> str:
-    """Who holds the lock; `silent`: for how many seconds nothing has been heard of that run."""
-    text = f"under way: {labels.get('action') or 'a run'}{_who(labels)}"
-    if not labels.get("silent"):
-        return text
-    return f"{text}; not heard of for {seconds(float(labels['silent']))}: the next run takes over"
+    if under_way and under_way.get("silent"):
+        look, silent = LEVEL["warning"], seconds(float(under_way["silent"]))
+        text = f"the lock is held{_who(under_way)}, silent for {silent}: the next run takes it over"
+        yield Text(f"{look.sign if unicode else look.ascii} {text}", look.style)
+    elif under_way:
+        look = SERVICE["starting"]
+        sign = look.sign if unicode else look.ascii
+        yield Text(f"{sign} under way: {under_way.get('action') or 'a run'}{_who(under_way)}", look.style)
 
 
 def _who(labels: Data) -> str:
-    """Out: `, deploy by ana on laptop since 18:00 (why)`, what is known of it."""
+    """Out: `, by ana on laptop at 18:00 (why)`: what is known of it."""
     started = moment(str(labels["started"])) if labels.get("started") else ""
     parts = (("by", labels.get("user")), ("on", labels.get("host")), ("at", started))
     said = "".join(f" {word} {value}" for word, value in parts if value)

@@ -88,6 +88,9 @@ def test_a_holder_whose_beat_looks_old_is_watched(monkeypatch: pytest.MonkeyPatc
     assert history.silence(docker([old]), "llm", old) > 15
     assert history.silence(docker([old], [lock("x", version=2)]), "llm", old) == 0.0, "a clock is wrong, and it lives"
     assert history.silence(docker([old], []), "llm", old) == 0.0, "given back"
+    assert history.living(docker([old]), "llm", [old]) is None
+    assert history.living(docker([old], [lock("x", version=2)]), "llm", [old]) == old
+    assert history.living(docker([]), "llm", []) is None
 
 
 def test_a_fresh_beat_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def test_no_more_than_asked_for_the_rest_is_counted() -> None:
     data = releases.listed(entries(*(config(number) for number in range(1, 6))), None, 2)
     assert ([row["number"] for row in data["releases"]], data["left_off"]) == ([5, 4], 3)
     assert releases.listed([], None, 20) == {
-        "on": 0, "source": 0, "settled": True, "open": None, "releases": [], "left_off": 0,
+        "on": 0, "source": 0, "settled": True, "open": None, "running": None, "releases": [], "left_off": 0,
     }  # fmt: skip
 
 
@@ -69,7 +69,10 @@ def test_a_newer_release_that_is_kept_as_it_failed_is_told() -> None:
 def test_a_release_that_was_left_open_is_marked() -> None:
     found = entries(config(1), config(2, verdict="running", job="x"))
     data = releases.listed(found, None, 20)
-    assert (data["open"], [row["open"] for row in data["releases"]]) == (2, [True, False])
+    assert (data["open"], data["running"], [row["open"] for row in data["releases"]]) == (2, None, [True, False])
+    held = {"ID": "lock", "Spec": {"Name": "llm.lock", "Labels": {"llmdeploy.kind": "lock", "job": "x"}}}
+    data = releases.listed(found, held, 20)
+    assert (data["open"], data["running"], [row["open"] for row in data["releases"]]) == (None, 2, [False, False])
 
 
 def test_a_release_is_compared_with_what_the_stack_was_on_then() -> None:

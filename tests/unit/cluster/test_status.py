@@ -66,9 +66,14 @@ def test_a_rollback_to_a_release_that_is_forgotten() -> None:
 def test_an_open_release_and_who_holds_the_lock() -> None:
     running = config(2, verdict="running", job="x", user="ana")
     assert told(config(1), running)["open"]["number"] == 2
-    held = told(config(1), running, lock("x"), silent=131.4)
-    assert (held["open"], held["running"]["user"], held["running"]["silent"]) == (None, "ana", 131)
+    held = told(config(1), running, lock("x"))
+    assert (held["open"], held["running"]["user"], held["running"]["silent"]) == (None, "ana", 0)
     assert not [key for key in held["running"] if key.startswith("llmdeploy.")]
+
+
+def test_a_release_whose_run_is_gone_is_open_though_the_lock_is_held() -> None:
+    gone = told(config(1), config(2, verdict="running", job="x"), lock("x"), silent=131.4)
+    assert (gone["open"]["number"], gone["open"]["open"], gone["running"]["silent"]) == (2, True, 131)
 
 
 def test_a_helper_of_a_release_is_no_service_of_the_stack() -> None:

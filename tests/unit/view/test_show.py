@@ -193,10 +193,19 @@ def test_a_newer_release_that_failed_and_is_not_taken_back() -> None:
     assert shown("status", {**STACK, **data, "running": None})[0].endswith(f"last release 7: failed\n{line}")
 
 
+def test_a_release_under_way_is_no_failed_one() -> None:
+    row = {**releases.ROW, "number": 8, "verdict": "running"}
+    data = {"environment": "dev", "on": 7, "settled": False, "open": None, "running": 8, "releases": [row]}
+    assert shown("history", data)[0].endswith("◀ the stack is on release 7\n▸ release 8 is under way\n")
+
+
 def test_a_run_that_has_not_been_heard_of() -> None:
     lock = {"action": "deploy", "user": "ana", "host": "laptop", "silent": 131}
-    text, _ = shown("status", {**STACK, "release": {"number": 8}, "on": None, "open": None, "running": lock})
-    assert "! under way: deploy, by ana on laptop; not heard of for 2:11: the next run takes over\n" in text
+    newest = {"number": 8, "verdict": "running"}
+    text, _ = shown("status", {**STACK, "release": newest, "on": {"number": 7}, "open": None, "running": lock})
+    assert "on release 7\n" in text
+    assert "last release" not in text
+    assert "! the lock is held, by ana on laptop, silent for 2:11: the next run takes it over\n" in text
 
 
 def test_after_a_rollback_the_newest_release_is_no_news() -> None:
