@@ -75,13 +75,14 @@ def finished_by_itself(site: Site, words: list[str]) -> None:
 
 
 def stopped(site: Site, words: list[str], said: str) -> None:
-    """What had been started is there and stays, what had not been is untouched, and it is said."""
+    """What had been started is taken back, what had not been is untouched, and it is said."""
     assert "stopping: the release engine has been told" in said
-    assert "release stopped" in said
-    assert "billing: done" in said
-    assert "user-dashboard: not touched" in said
-    assert round_of(site, "billing", words)
+    assert "back         billing" in said
+    assert re.search(r"release \d+ stopped in .*taken back to release \d+ and verified: billing", said), said
+    assert "everything is back on release" in said
+    assert not round_of(site, "billing", words)
     assert not round_of(site, "user-dashboard", words)
+    ok(cli(site.project, "staging status"))
 
 
 # --- nobody there any more
@@ -143,8 +144,9 @@ def test_control_c_twice_stops(site: Site, words: list[str]) -> None:
     run.type("\x03")
     ended = ok(run.end(), 130)
     assert "stopping: the release engine has been told" in ended.stdout
+    assert "everything is back on release" in ended.stdout
+    assert not round_of(site, "billing", words)
     assert not round_of(site, "user-dashboard", words)
-    assert "not touched" in ended.stdout
 
 
 def test_control_c_before_the_release(site: Site, words: list[str]) -> None:
@@ -199,8 +201,9 @@ def test_control_c_without_a_terminal_is_an_abort(site: Site, words: list[str]) 
 
 
 def test_a_time_limit_ends_the_release(site: Site, words: list[str]) -> None:
-    limited = ok(cli(site.project, [*words, "--limit-time", "5s"]), 7)
+    limited = ok(cli(site.project, [*words, "--limit-time", "5s"]), 6)
     assert "billing failed on tail-server: the deadline of the whole release (5 s) passed" in limited.stderr
+    assert not round_of(site, "billing", words)
     assert not round_of(site, "user-dashboard", words)
     assert not under_way(site)
     wrong = ok(cli(site.project, [*words, "--limit-time", "soon"]), 2)
