@@ -48,7 +48,7 @@ def abort(session: Session, yes: Yes = False, message: Message = "", on_interrup
     """
     from llmdeploy.cli.asking import agreed
     from llmdeploy.cli.connection import connect
-    from llmdeploy.cli.scene import scene
+    from llmdeploy.cli.glance import scene_of
     from llmdeploy.cluster.jobs import newest, request_stop
 
     outline = session.outline()
@@ -60,7 +60,7 @@ def abort(session: Session, yes: Yes = False, message: Message = "", on_interrup
                 raise UsageError("not confirmed; nothing was changed")
             request_stop(running)
             return _aborted(connection, running, *_follow(session, connection, running))
-        with scene(connection) as found:
+        with scene_of(connection) as found:
             left = _left_open(found)
             if left is None:
                 return Outcome("deploy", {"environment": outline.name, "verdict": "idle", "action": "abort"})

@@ -32,18 +32,18 @@ def rollback(
     goes one further back. On a terminal the plan is shown and a question asked; --yes for incidents.
     """
     from llmdeploy.cli.asking import ask_about, refuse_unasked
-    from llmdeploy.cli.connection import connect
+    from llmdeploy.cli.glance import glance
     from llmdeploy.cli.making import durations
-    from llmdeploy.cli.restoring import carry_out, untouched
-    from llmdeploy.cli.scene import scene
-    from llmdeploy.cli.turn import await_turn_at
 
     if number is not None and steps != 1:
         raise UsageError("either a release or --steps, not both", hint=f"llmdeploy {session.command} {number}")
     deadline, patience = durations(limit_time, wait)
     outline = session.outline()
     refuse_unasked(session, confirm=outline.confirm, yes=yes)
-    with connect(session, outline) as connection, scene(connection) as at_first:
+    with glance(session, outline) as at_first:
+        from llmdeploy.cli.restoring import carry_out, untouched
+        from llmdeploy.cli.turn import await_turn_at
+
         found = await_turn_at(session, at_first, message, patience)
         plan = plan_rollback(found, _target(found, number, steps), "rollback", message, deadline)
         if plan.nothing:

@@ -89,6 +89,7 @@ def run_playbook(
                 module_utils=[files.module_utils],
                 roles=[playbooks / "roles"],
                 become_password_file=_password_file(session, files.path),
+                more={"ANSIBLE_SSH_CONTROL_PATH": f"{files.control}/%%C"},  # our connections to the hosts are open
             ),
             on_event=told,
             deadline=PREPARATION + float(job["deadline"]),

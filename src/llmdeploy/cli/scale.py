@@ -25,27 +25,22 @@ def scale(
 ) -> Outcome:
     """Change the number of replicas of services, until the next deploy: that one goes back to what the files say."""
     from llmdeploy.cli.asking import ask_about, refuse_unasked
-    from llmdeploy.cli.connection import connect
+    from llmdeploy.cli.glance import glance
     from llmdeploy.cli.making import durations, limited, new_id, who
-    from llmdeploy.cli.restoring import carry_out, prepare, untouched
-    from llmdeploy.cli.scene import scene
-    from llmdeploy.cli.turn import await_turn_at
     from llmdeploy.release.manifest import again, scaled
 
     wanted = _numbers(replicas)
     deadline, patience = durations(limit_time, wait)
     outline = session.outline()
     refuse_unasked(session, confirm=outline.confirm, yes=yes)
-    with connect(session, outline) as connection, scene(connection) as at_first:
+    with glance(session, outline) as at_first:
+        from llmdeploy.cli.restoring import carry_out, prepare, untouched
+        from llmdeploy.cli.turn import await_turn_at
+
         found = await_turn_at(session, at_first, message, patience)
         manifest, by = found.base().manifest, who(outline.project.root, message)
         job = again(
-            manifest,
-            job_id=new_id(),
-            environment=outline.name,
-            action="scale",
-            by=by,
-            edge_host=found.edge_host,
+            manifest, job_id=new_id(), environment=outline.name, action="scale", by=by, edge_host=found.edge_host
         )
         job = limited(scaled(job, wanted), deadline)
         job["on_failure"] = "keep" if no_rollback else "take-back"

@@ -10,9 +10,10 @@ from typing import Any
 
 from llmdeploy.cli.connection import Connection
 from llmdeploy.cli.looking import problem
-from llmdeploy.cluster import live
 from llmdeploy.cluster.history import Entry, entries, pick
-from llmdeploy.cluster.presence import Presence, presence
+from llmdeploy.cluster.live import PATIENCE
+from llmdeploy.cluster.presence import Presence
+from llmdeploy.cluster.relay import docker_socket
 from llmdeploy.cluster.remote import together
 from llmdeploy.cluster.stacks import stack_of
 from llmdeploy.engine import ledger
@@ -111,12 +112,11 @@ class Scene:
 
 
 @contextmanager
-def scene(connection: Connection) -> Iterator[Scene]:
-    """Looks at all hosts at once and opens Docker on the first manager that answers.
+def scene(connection: Connection, found: Mapping[str, Presence | LlmdeployError]) -> Iterator[Scene]:
+    """Opens Docker on the first manager that answers; `found` is what a look at all hosts gave.
 
     Raises UnreachableError when no manager does.
     """
-    found = presence(list(connection.accesses.values()))
     present = {name: one for name, one in found.items() if isinstance(one, Presence)}
     away = {name: one for name, one in found.items() if isinstance(one, LlmdeployError)}
     ours = [access.host for access in connection.managers]
@@ -124,13 +124,11 @@ def scene(connection: Connection) -> Iterator[Scene]:
     if not managers:
         raise _no_manager(connection, list(away.values()))
     reachable = connection.only(present, managers[0])
-    with live.manager(reachable.managers[:1]) as docker:
-        if docker is None:
-            raise _no_manager(connection, [])
-        outline = connection.outline
-        known = outline.environment is not None
-        stack = outline.stack if known else stack_of(docker, outline.name, outline.stack)
+    outline = connection.outline
+    with docker_socket(reachable.managers[0]) as path:
         try:
+            docker = Docker(patience=PATIENCE, base_url=f"unix://{path}")
+            stack = outline.stack if outline.environment else stack_of(docker, outline.name, outline.stack)
             yield Scene(reachable, present, away, docker, docker.nodes(), stack, entries(docker, stack))
         except DockerError as error:
             raise LlmdeployError(f"the cluster does not answer: {error}") from error

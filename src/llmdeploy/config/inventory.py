@@ -10,6 +10,7 @@ from typing import Any
 from llmdeploy.config.hosts import Host, Inventory, Parsed, ParsedHost
 from llmdeploy.config.marks import Mark
 from llmdeploy.config.nearest import did_you_mean
+from llmdeploy.config.plainini import parse_plain
 from llmdeploy.config.textfile import read_text, refuse
 from llmdeploy.config.yamlinventory import check_yaml
 from llmdeploy.errors import Problem
@@ -31,7 +32,7 @@ def read_inventory(project: Project, environment: str) -> tuple[Inventory, list[
         raise refuse(file, 0, f"there is a second inventory: {others}", "keep one of them")
     text = read_text(path, file, missing="name the hosts there; see `llmdeploy init` for an example")
     _refuse_what_is_not_static(text, path, file)
-    parsed = _parse(path, file, project)
+    parsed = parse_plain(text, path, project.catalogue) or _parse(path, file, project)
     problems = list(parsed.problems)
     hosts = []
     for raw in parsed.hosts:

@@ -296,6 +296,7 @@ def test_an_ansible_cfg_that_renames_groups_changes_nothing(maker: Maker, monkey
 
 
 def test_a_broken_ansible_cfg(maker: Maker) -> None:
+    maker.inventory("[one]\nhost[1:2]\n")  # a plain one needs no Ansible
     config = maker.write("ansible.cfg", "no section\n")
     code = "from pathlib import Path; from llmdeploy.project import Project; from llmdeploy.config import load\n"
     code += f"try: load(Project(Path({str(maker.project.root)!r})), 'dev')\n"
