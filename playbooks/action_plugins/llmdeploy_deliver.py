@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from llmdeploy.engine.host_images import is_id, lacking
 from llmdeploy.engine.host_pipe import PipeError, Place, stream
+from llmdeploy.engine.host_prune import BROUGHT
 
 
 class ActionModule(ActionBase):
@@ -43,6 +44,7 @@ class ActionModule(ActionBase):
             self._remote(["docker", "pull", "--quiet", pins[ref]], f"pulling {pins[ref]}")
         copied = [ref for refs in by_source.values() for ref in refs]
         self._verify({ref: pins[ref] for ref in copied})
+        self._remember([*copied, *(pins[ref] for ref in (*copied, *pulled))])
         seconds = round(time.monotonic() - start, 1)
         return {"changed": bool(copied or pulled), "copied": copied, "pulled": pulled, "seconds": seconds}
 
@@ -77,6 +79,12 @@ class ActionModule(ActionBase):
             if pin != found:
                 hint = "use the same Docker version on all hosts, or take the image from a registry"
                 raise AnsibleActionFail(f"{ref} has the id {found} here, but {pin} where it comes from\n→ {hint}")
+
+    def _remember(self, names: list[str]) -> None:
+        """Write down what was brought to the host: `llmdeploy_prune` may remove it one day."""
+        if names:
+            script = 'mkdir -p -m 0700 "${0%/*}" && printf "%s\\n" "$@" >> "$0"'
+            self._remote(["sh", "-c", script, BROUGHT, *dict.fromkeys(names)], "noting the new images")
 
     def _remote(self, command: list[str], doing: str) -> str:
         line = shlex.join(["timeout", str(int(self._deadline)), *command])

@@ -20,6 +20,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.engine.host import Engine, EngineError, repository
 from ansible.module_utils.engine.host_images import digest_pin
+from ansible.module_utils.engine.host_prune import BROUGHT
 
 DOCUMENTATION = r"""
 ---
@@ -69,7 +70,6 @@ notes:
 FIRST_WORD = 60.0  # seconds until a registry must have said anything
 DEBIAN = re.compile(r"(?:docker\.io/)?(?:library/)?debian:(bookworm|trixie|12|13)(?:-slim)?")
 SUITES = {"12": "bookworm", "13": "trixie"}
-DEFAULT_MIRROR = "deb.debian.org"
 LEFT_OUT = ("doc", "man", "locale", "info")
 ENVIRONMENT = {**os.environ, "DOCKER_BUILDKIT": "0", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 SUPPLY = (
@@ -234,6 +234,15 @@ class Images:
         return process.wait(), lines
 
 
+def remember(ref: str, pin: str) -> None:
+    """Write down an image that is here because of us: `llmdeploy_prune` may remove it one day. No base image, the
+    next build needs it again."""
+    record = Path(BROUGHT)
+    record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with record.open("a", encoding="utf-8") as file:
+        file.write(f"{ref}\n{pin}\n")
+
+
 def _lines(stream: Any) -> Iterator[str]:
     for line in io.TextIOWrapper(stream, encoding="utf-8", errors="replace"):
         if line.strip():
@@ -273,14 +282,22 @@ def _expand(text: str, values: dict[str, str]) -> str:
 
 
 def mirrors(suite: str) -> list[str]:
-    """This host's own Debian mirror, where it is not the usual one."""
+    """Where this host takes Debian's packages from; nothing where it names no place, then mmdebstrap knows some."""
     files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
     text = "\n".join(path.read_text(errors="replace") for path in files if path.suffix in (".list", ".sources"))
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    urls = re.findall(r"(?:https?|file|copy)://?\S*/debian/?(?=\s|$)", "\n".join(lines))
-    if not urls or DEFAULT_MIRROR in urls[0]:
+    return _mirrors(text, suite)
+
+
+def _mirrors(sources: str, suite: str) -> list[str]:
+    """`sources`: the text of all files in which apt is told. A security archive counts only beside the main one."""
+    lines = "\n".join(line for line in sources.splitlines() if not line.lstrip().startswith("#"))
+    main, security = (
+        re.findall(rf"(?:https?|file|copy)://?\S*/{name}/?(?=\s|$)", lines) for name in ("debian", "debian-security")
+    )
+    if not main:
         return []
-    return [f"deb {urls[0]} {name} main" for name in (suite, f"{suite}-updates")]
+    found = [f"deb {main[0]} {name} main" for name in (suite, f"{suite}-updates")]
+    return [*found, *(f"deb {url} {suite}-security main" for url in security[:1])]
 
 
 def main() -> None:
@@ -296,6 +313,8 @@ def main() -> None:
     try:
         for image in module.params["images"]:
             pins[image["ref"]] = images.make(image)
+            if image["ref"] in images.made:
+                remember(image["ref"], pins[image["ref"]])
     except (ImageError, EngineError, OSError, tarfile.TarError, json.JSONDecodeError) as error:
         module.fail_json(msg=str(error), pins=pins, made=images.made, notes=images.notes)
     module.exit_json(changed=bool(images.made), pins=pins, made=images.made, notes=images.notes)
