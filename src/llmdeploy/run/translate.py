@@ -157,7 +157,9 @@ class Translator:
             self._seen.add(key)  # a follower may repeat itself, after a lost connection for instance
             if event is None:
                 continue
-            event, self.engine = self._clean(event), "running"
+            event = self._clean(event)
+            if not isinstance(event, Note):  # any module may have something to say
+                self.engine = "running"
             if isinstance(event, ReleaseEnded):
                 self.end = event
             yield event

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llmdeploy.view import listings, plan, releases, summary, tables
+from llmdeploy.view import listings, plan, releases, summary, tables, upkeep
 from llmdeploy.view.grid import Data, Lines
 
 KINDS: dict[str, Callable[[Data, bool], Lines]] = {
@@ -21,4 +21,6 @@ KINDS: dict[str, Callable[[Data, bool], Lines]] = {
     "history": releases.history,
     "release": releases.release,
     "difference": releases.difference,
+    "unlock": upkeep.unlock,
+    "prune": upkeep.prune,
 }

@@ -16,7 +16,7 @@ from tests.unit.cli.conftest import Call, spawn
 
 ACTIONS = [
     "deploy", "plan", "update", "rollback", "scale", "abort", "verify", "status", "history", "validate", "config",
-    "doctor", "attach",
+    "doctor", "attach", "unlock", "prune",
 ]  # fmt: skip
 COMMANDS = ["init", "environments", "schema"]
 HEAVY = ["ansible", "ansible_runner", "docker", "jinja2", "rich", "yaml", "requests", "llmdeploy.config.models"]

@@ -103,6 +103,15 @@ def test_when_the_engine_counts_as_started() -> None:
     assert states == ["no", "starting", "no", "starting", "running"]
 
 
+def test_a_note_of_another_module_is_no_engine() -> None:
+    seen = Translator()
+    note = {"kind": "note", "level": "info", "text": "a: removed 2 images"}
+    assert seen.translate(event("runner_on_ok", {"lines": [note]}, task_action="llmdeploy_prune"))[0] == Note(
+        "info", "a: removed 2 images"
+    )
+    assert seen.engine == "no"
+
+
 def test_words_of_ansible_itself_are_for_the_curious() -> None:
     translator = Translator()
     assert translator.translate({"event": "warning", "stdout": "[WARNING]: odd"}) == [Note("debug", "[WARNING]: odd")]

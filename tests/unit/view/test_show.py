@@ -13,7 +13,7 @@ from llmdeploy.view import show_error, show_outcome
 from llmdeploy.view.kinds import KINDS
 from llmdeploy.view.words import short_image
 
-from . import releases
+from . import releases, upkeep
 
 CHECKS = [
     {"name": "tail-go:8000", "ok": True, "ms": 12.4, "detail": ""},
@@ -72,6 +72,7 @@ DATA: dict[str, dict[str, Any]] = {
         "addresses": [{"service": "tail-go", "url": "http://10.0.0.1:8000"}],
     },
     **releases.DATA,
+    **upkeep.DATA,
 }  # fmt: skip
 EXPECTED = {
     "plan": [
@@ -106,6 +107,7 @@ EXPECTED = {
     "validate": ["dev: valid, 3 services on 1 host", "   1  a, b", "   2  c"],
     "init": ["1 file written to /work/x", "  inventory/dev.ini", "next: llmdeploy dev deploy"],
     **releases.EXPECTED,
+    **upkeep.EXPECTED,
     "deploy": [
         "✓ dev: deployed in 31 s", "changed  gateway", "on n1    Install Docker", "http://10.0.0.1:8000", "/logs/1.log",
     ],
@@ -143,6 +145,19 @@ def test_without_unicode_there_are_signs_in_ascii() -> None:
     show_outcome("dev verify", "verify", DATA["verify"], out=out, err=out)
     assert "+ ok" in out.getvalue()
     assert "x failed" in out.getvalue()
+
+
+def test_what_prune_has_removed_or_not() -> None:
+    text, _ = shown("prune", {**upkeep.PRUNED, "removed": True})
+    assert "✓ head-server  2       1.2 GB  llmdeploy/demo:old, bbbbbbbbbbbb\n" in text
+    assert "freed" in text
+    text, _ = shown("prune", {"environment": "dev", "changes": False, "hosts": [], "configs": [], "removed": False})
+    assert text == "dev: nothing to remove, every image is needed, in use, or somebody else's\n"
+
+
+def test_a_lock_that_nobody_holds() -> None:
+    text, _ = shown("unlock", {"environment": "dev", "holder": None, "by": "", "recorded": 0})
+    assert text == "dev: nobody holds the lock\n"
 
 
 def test_a_plan_without_changes() -> None:
