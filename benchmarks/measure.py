@@ -67,7 +67,7 @@ def _measure(found: Stage, figures: Figures, options: argparse.Namespace) -> Non
     if what in ("update", "all"):
         releases.update(found, figures, runs)
     if what in ("traffic", "all"):
-        traffic.measure(found, figures, options.scenario or list(traffic.SCENARIOS), options.seconds)
+        traffic.measure(found, figures, options.scenario or list(traffic.SCENARIOS), options.seconds, options.rate)
 
 
 def _again(figures: Figures, ways: dict[str, Way]) -> None:
@@ -95,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scenario", action="append", choices=names, help="traffic: only these (default: all)")
     parser.add_argument(
         "--seconds", type=float, default=180.0, metavar="S", help="traffic: each scenario at least so long"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=1.0, metavar="X", help="traffic: so many times the usual requests"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples to this file, too")
     parser.add_argument("--lab", default="bench", metavar="NAME", help="one that is up already is used and left up")

@@ -124,8 +124,8 @@ def prepare(stage: Stage) -> None:
     stage.chat()
 
 
-def measure(stage: Stage, figures: Figures, names: Sequence[str], seconds: float) -> None:
-    """Run each scenario for so long at least, in whole rounds, under one load each."""
+def measure(stage: Stage, figures: Figures, names: Sequence[str], seconds: float, rate: float = 1.0) -> None:
+    """Run each scenario for so long at least, in whole rounds, under one load each of `rate` times the usual one."""
     prepare(stage)
     found: list[Seen] = []
     section = Section("requests while services change")
@@ -133,21 +133,21 @@ def measure(stage: Stage, figures: Figures, names: Sequence[str], seconds: float
     for name in names:
         time.sleep(SETTLE)
         print(f"  {name}", flush=True)
-        found.append(run(stage, name, SCENARIOS[name], seconds))
+        found.append(run(stage, name, seconds, {kind: rate * usual for kind, usual in RATES.items()}))
         section.data = [one.to_json() for one in found]
         section.lines = table(section.data)
         print("\n".join(table([section.data[-1]])[1:]), flush=True)
 
 
-def run(stage: Stage, name: str, rounds: Round, seconds: float) -> Seen:
+def run(stage: Stage, name: str, seconds: float, rates: Mapping[str, float]) -> Seen:
     """Run one scenario."""
     steps: list[tuple[Step, Sample]] = []
     began, number = time.time(), 0
-    with load([host.ip for host in stage.lab], RATES) as running:
+    with load([host.ip for host in stage.lab], rates) as running:
         time.sleep(CALM)
         while not steps or time.time() - began < seconds:
             number += 1
-            for step in rounds(f"{name.replace(' ', '-')}-{int(began) % 100000}-{number}"):
+            for step in SCENARIOS[name](f"{name.replace(' ', '-')}-{int(began) % 100000}-{number}"):
                 steps.append((step, stage.llmdeploy(*step.words, "--yes", "--plain", good=step.good)))
                 time.sleep(SETTLE)
     moments = timeline(stage, began, time.time()) if running.tally.losses else []
