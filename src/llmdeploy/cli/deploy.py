@@ -44,6 +44,7 @@ def deploy(
     from llmdeploy.cli.asking import ask_about, refuse_problems, refuse_unasked
     from llmdeploy.cli.connection import connect
     from llmdeploy.cli.ending import unchanged
+    from llmdeploy.cli.glance import reading
     from llmdeploy.cli.making import durations, make_job, rendered
     from llmdeploy.cli.planning import make_plan
     from llmdeploy.cli.turn import await_turn
@@ -61,7 +62,7 @@ def deploy(
             connection, action="deploy", message=message, deadline=deadline, on_failure=on_failure, canary=canary
         )
         files = rendered(connection, job, full=full)
-        session.say(f"Reading {len(connection.accesses)} host{'s' if len(connection.accesses) > 1 else ''}…")
+        session.say(reading(len(connection.accesses)))
         plan = make_plan(connection, files, job)
         refuse_problems(plan.data["problems"])
         orphans = plan.data["orphans"]

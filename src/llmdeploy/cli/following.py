@@ -60,7 +60,7 @@ def abort(session: Session, yes: Yes = False, message: Message = "", on_interrup
                 raise UsageError("not confirmed; nothing was changed")
             request_stop(running)
             return _aborted(connection, running, *_follow(session, connection, running))
-        with scene_of(connection) as found:
+        with scene_of(session, connection) as found:
             left = _left_open(found)
             if left is None:
                 return Outcome("deploy", {"environment": outline.name, "verdict": "idle", "action": "abort"})

@@ -62,8 +62,8 @@ def prepare(scene: Scene, job: Job, pins: Mapping[str, str], *, remove: bool) ->
         "action": job["action"],
         "from": scene.standing,
         "to": job["target"],
-        "hosts": [],
-        "steps": [f"{host}: copy {len(refs)} image(s)" for host, refs in deliveries.lacking.items()],
+        "hosts": [_row(scene, host, len(ids)) for host, ids in deliveries.lacking.items()],
+        "steps": [f"{host}: {_copies(len(ids))}" for host, ids in deliveries.lacking.items()],
         "services": rows,
         "orphans": [] if remove else found.orphans,
         "problems": [*scene.absences(job["services"]), *_lost(scene.manager, lost)],
@@ -107,6 +107,15 @@ def untouched(scene: Scene, plan: Restoration) -> Outcome:
     """Nothing differs: only ask whether it works. Raises UnhealthyError where it does not."""
     results = verify(scene.connection.managers[0], checks(plan.job))
     return unchanged(plan.job, plan.data["services"], results)
+
+
+def _row(scene: Scene, host: str, images: int) -> dict[str, Any]:
+    address = scene.connection.accesses[host].address
+    return {"name": host, "address": address, "state": "", "todo": [_copies(images)]}
+
+
+def _copies(images: int) -> str:
+    return f"is given {images} image{'s' if images > 1 else ''} from another host"
 
 
 def _lost(manager: str, services: list[str]) -> list[dict[str, Any]]:

@@ -48,6 +48,7 @@ def update(
     from llmdeploy.cli.asking import ask_about, refuse_problems, refuse_unasked
     from llmdeploy.cli.connection import connect
     from llmdeploy.cli.ending import unchanged
+    from llmdeploy.cli.glance import reading
     from llmdeploy.cli.making import durations, make_job, rendered
     from llmdeploy.cli.planning import make_plan
     from llmdeploy.cli.turn import await_turn
@@ -73,7 +74,7 @@ def update(
         if selected:
             job, kept = partial(job, base.manifest, selected)
         files = rendered(connection, job, services=selected or None, kept_pins=kept)
-        session.say(f"Reading {len(connection.accesses)} host{'s' if len(connection.accesses) > 1 else ''}…")
+        session.say(reading(len(connection.accesses)))
         plan = make_plan(connection, files, job, prepare=False)
         refuse_problems(plan.data["problems"])
         job["seen"] = plan.seen
