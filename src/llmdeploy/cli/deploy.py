@@ -13,7 +13,9 @@ from llmdeploy.cli.session import Outcome, Session
 from llmdeploy.errors import Exit
 
 if TYPE_CHECKING:
+    from llmdeploy.cli.planning import Plan
     from llmdeploy.events import Note
+    from llmdeploy.release.job import Job
 
 
 def deploy(
@@ -65,35 +67,44 @@ def deploy(
         session.say(reading(len(connection.accesses)))
         plan = make_plan(connection, files, job)
         refuse_problems(plan.data["problems"])
-        orphans = plan.data["orphans"]
-        gone = orphans if remove_orphans or (not saving and _agreed_to_remove(session, orphans, yes=yes)) else []
+        ask = plan_file is None and not yes and session.can_ask
+        gone = _to_remove(plan.data["orphans"], wanted=remove_orphans, ask=ask)
         plan = plan.removing(gone)
         job |= {"remove": gone, "seen": plan.seen}
         if plan_file is not None and saving:
-            from llmdeploy.cli.planfile import save
-
-            save(plan_file, env.name, job, plan)
-            return Outcome("plan", plan.data, Exit.CHANGES if plan.data["changes"] else Exit.DONE)
+            return _saved(plan_file, job, plan)
         if plan_file is not None:
-            from llmdeploy.cli.planfile import check
-
-            check(plan_file, env.name, job, plan)
+            _check(plan_file, job, plan)
+        notes = _left(plan.data["orphans"], env.name)
         if plan.nothing and not full:
+            for note in notes:
+                session.note(note.text)
             results = verify(connection.edge_access, all_checks(env.settings, "127.0.0.1"))
             return unchanged(job, plan.data["services"], results)
         if env.confirm and not yes:
             ask_about(session, plan.data, f"Change {env.name} so?")
-        notes = _left(plan.data["orphans"], env.name)
         return apply(session, connection, files, job, plan, "site.yml", on_interrupt=on_interrupt, notes=notes)
 
 
-def _agreed_to_remove(session: Session, orphans: list[str], *, yes: bool) -> bool:
+def _to_remove(orphans: list[str], *, wanted: bool, ask: bool) -> list[str]:
     """What nobody wants any more goes only when somebody says so."""
     from llmdeploy.cli.asking import agreed
 
-    if not orphans or yes or not session.can_ask:
-        return False
-    return agreed(f"Not in the catalogue any more: {', '.join(orphans)}. Remove them, after all others are done?")
+    question = f"Not in the catalogue any more: {', '.join(orphans)}. Remove them, after all others are done?"
+    return orphans if wanted or (ask and orphans and agreed(question)) else []
+
+
+def _saved(path: Path, job: Job, plan: Plan) -> Outcome:
+    from llmdeploy.cli.planfile import save
+
+    save(path, str(job["environment"]), job, plan)
+    return Outcome("plan", plan.data, Exit.CHANGES if plan.data["changes"] else Exit.DONE)
+
+
+def _check(path: Path, job: Job, plan: Plan) -> None:
+    from llmdeploy.cli.planfile import check
+
+    check(path, str(job["environment"]), job, plan)
 
 
 def _left(orphans: list[str], environment: str) -> list[Note]:

@@ -69,6 +69,11 @@ class Session:
         if sys.stderr.isatty() and not (self.json or self.quiet):
             sys.stderr.write(f"{text}\n")
 
+    def note(self, text: str) -> None:
+        """Tells people something beside the result, also those who read a log later."""
+        if not (self.json or self.quiet):
+            sys.stderr.write(f"{text}\n")
+
     @property
     def can_ask(self) -> bool:
         """Whether there is somebody to answer a question."""
