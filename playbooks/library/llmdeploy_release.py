@@ -32,6 +32,10 @@ options:
     description: The exact image of each image reference in the job.
     type: dict
     required: true
+  force_edge:
+    description: Put the edge's configuration on its hosts although the cluster says that they have it.
+    type: bool
+    default: false
   state_dir:
     description: Where the folders of jobs are kept; the last 20 are.
     type: path
@@ -97,6 +101,7 @@ def main() -> None:
         argument_spec={
             "job": {"type": "dict", "required": True},
             "pins": {"type": "dict", "required": True},
+            "force_edge": {"type": "bool", "default": False},
             "state_dir": {"type": "path", "default": "/var/lib/llmdeploy/jobs"},
             "verify": {"type": "bool", "default": True},
         },
@@ -105,6 +110,8 @@ def main() -> None:
     if NO_DOCKER:
         module.fail_json(msg=missing_required_lib("docker", reason=NO_DOCKER))
     given, job = module.params, module.params["job"]
+    if given["force_edge"]:
+        job = {**job, "edge": {**(job.get("edge") or {}), "force": True}}
     try:
         result = _start(job, given["pins"], Path(given["state_dir"]), verify=given["verify"], check=module.check_mode)
     except (engine.DockerError, engine.RefusedError) as problem:

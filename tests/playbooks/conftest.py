@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from llmdeploy.engine import edgejob
 from tests.lab import Lab, paths, roots
 from tests.lab.fixtures import LabFactory, lab_factory
 from tests.lab.shell import docker
@@ -14,7 +17,7 @@ from tests.playbooks.site import Site, lab_host, render
 
 __all__ = ["lab_factory"]
 
-EDGE_ROOT = roots.Recipe("edge", "bookworm", ("haproxy",), is_host=False)
+EDGE_ROOT = roots.EDGE
 JOB = {
     "format": 1,
     "id": "playbook-test",
@@ -39,12 +42,11 @@ def lab(lab_factory: LabFactory) -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory, edge_archive: Path) -> Site:
-    """Four hosts reached as a user with sudo, a scratch image for all of them, and an edge on two."""
+    """Four hosts reached as a user with sudo, a scratch image for all of them, and one for an edge on two."""
     hosts = {host.name: lab_host(host, "deploy", llmdeploy_ports=[8000]) for host in lab}
     site = render(tmp_path_factory.mktemp("site"), hosts)
     site.build("tiny", {"Dockerfile": "FROM scratch\nCOPY hello /hello\n", "hello": "hi\n"}, hosts)
     site.archive(EDGE_ROOT.tag, edge_archive, ["head", "ui"])
-    site.edge(edge_config("one"), EDGE_ROOT.tag, ["head", "ui"])
     site.job(JOB)
     return site
 
@@ -59,6 +61,30 @@ def edge_archive() -> Path:
         docker("save", "--output", str(part), tag)
         part.rename(path)
     return path
+
+
+def edge_job(config: str) -> dict[str, Any]:
+    """A job with an edge on `head`, and nothing behind it."""
+    mounts = [("/opt/llmdeploy/edge", "/edge"), ("/opt/llmdeploy/bin", "/llmdeploy")]
+    spec = {
+        "Labels": {"llmdeploy.stack": "llm", edgejob.LABEL: edgejob.sha(config)},
+        "TaskTemplate": {
+            "ContainerSpec": {
+                "Image": "",
+                "Command": ["haproxy", "-W", "-db", "-S", "/edge/run/master.sock", "-f", "/edge/haproxy.cfg"],
+                "Mounts": [{"Type": "bind", "Source": source, "Target": target} for source, target in mounts],
+            },
+            "Placement": {"Constraints": ["node.labels.group.head==yes"]},
+            "Networks": [{"Target": "llm-network"}],
+        },
+        "Mode": {"Global": {}},
+        "EndpointSpec": {
+            "Mode": "dnsrr",
+            "Ports": [{"Protocol": "tcp", "TargetPort": 8000, "PublishedPort": 8000, "PublishMode": "host"}],
+        },
+    }
+    entry = {"wave": 1, "image": EDGE_ROOT.tag, "spec": spec, "depends_on": [], "stability": 1.0, "deadline": 60.0}
+    return {**JOB, "id": uuid.uuid4().hex, "edge": {"config": config}, "services": {"edge": entry}}
 
 
 def edge_config(answer: str) -> str:

@@ -92,17 +92,10 @@ class Site:
         self.variables["llmdeploy_images"].append(image)
         return ref
 
-    def edge(self, config: str, image_ref: str, hosts: Iterable[str]) -> None:
-        """Give the edge a configuration."""
-        path = self.folder / "haproxy.cfg"
-        path.write_text(config)
+    def edge(self, config: str, hosts: Iterable[str]) -> None:
+        """Say which file the hosts of the edge shall have; the job puts it there."""
         sha256 = hashlib.sha256(config.encode()).hexdigest()
-        self.variables["llmdeploy_edge"] = {
-            "hosts": list(hosts),
-            "config": str(path),
-            "sha256": sha256,
-            "image_ref": image_ref,
-        }
+        self.variables["llmdeploy_edge"] = {"hosts": list(hosts), "sha256": sha256}
 
     def job(self, job: Mapping[str, Any]) -> None:
         """Give the release something to do."""
@@ -180,7 +173,7 @@ def render(folder: Path, hosts: Mapping[str, dict[str, Any]], **variables: Any) 
         "llmdeploy_builder": names[0],
         "llmdeploy_job_file": "",
         "llmdeploy_images": [],
-        "llmdeploy_edge": {"hosts": [], "config": "", "sha256": "", "image_ref": ""},
+        "llmdeploy_edge": {"hosts": [], "sha256": ""},
         "llmdeploy_full": False,
         "llmdeploy_probe": {arch: str(PROBES / f"probe-{arch}") for arch in ("x86_64", "aarch64")},
         "llmdeploy_requirements": {"disk_mb": 512},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.lab import Host, Lab
-from tests.playbooks.conftest import EDGE_ROOT, edge_config
+from tests.playbooks.conftest import EDGE_ROOT, JOB, edge_config, edge_job
 from tests.playbooks.site import Site
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
@@ -215,66 +214,57 @@ def test_a_host_that_is_down_is_named(site: Site, lab: Lab) -> None:
 
 # --- the edge
 
-
-class Client(threading.Thread):
-    """Asks the edge all the time and counts what it answers."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(daemon=True)
-        self.url, self.answers, self.errors, self.stop = url, [""], [""], False
-
-    def run(self) -> None:
-        while not self.stop:
-            try:
-                with urllib.request.urlopen(self.url, timeout=5) as answer:
-                    self.answers.append(answer.read().decode())
-            except OSError as error:  # noqa: PERF203
-                self.errors.append(str(error))
+FILE = "/opt/llmdeploy/edge/haproxy.cfg"
 
 
 @pytest.fixture
-def edge(lab: Lab) -> Iterator[str]:
-    """The edge as the release starts it."""
-    command = ["haproxy", "-W", "-db", "-S", "/edge/run/master.sock", "-f", "/edge/haproxy.cfg"]
-    image = lab["head"].docker(["image", "inspect", "-f", "{{.Id}}", EDGE_ROOT.tag]).stdout.strip()
-    create = ["service", "create", "--quiet", "--name", "edge", "--mode", "global", "--no-resolve-image"]
-    create += ["--constraint", "node.labels.group.head==yes", "--publish", "mode=host,published=8000,target=8000"]
-    create += ["--mount", "type=bind,src=/opt/llmdeploy/edge,dst=/edge"]
-    lab["head"].docker([*create, image, *command])
-    url = f"http://{lab['head'].ip}:8000/"
-    yield url
-    lab["head"].docker("service rm edge")
+def edge(site: Site, lab: Lab) -> Iterator[str]:
+    """An edge on one host, as a release brings it up."""
+    site.edge(edge_config("one"), ["head"])
+    site.job(edge_job(edge_config("one")))
+    run = site.run()
+    assert run.code == 0, run.failures
+    yield f"http://{lab['head'].ip}:8000/"
+    site.edge("", [])
+    site.job(JOB)
+    lab["head"].docker("service rm edge edge-config")
     lab["head"].exec(
         "while docker ps -q --filter label=com.docker.swarm.service.name=edge | grep -q .; do sleep 0.2; done"
     )
 
 
-def test_a_new_edge_configuration_loses_no_request(site: Site, lab: Lab, edge: str) -> None:
-    client = Client(edge)
-    client.start()
-    site.edge(edge_config("two"), EDGE_ROOT.tag, ["head", "ui"])
+def answer(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=5) as found:
+        return str(found.read().decode())
+
+
+def test_the_configuration_of_the_edge_comes_with_the_release(site: Site, lab: Lab, edge: str) -> None:
+    assert answer(edge) == "one"
+    assert lab["head"].exec(f"cat {FILE}").stdout == edge_config("one")
+    assert lab["ui"].exec(f"test -e {FILE}", check=False).returncode == 1, "it is no edge host"
+
+    site.job(edge_job(edge_config("one")))
+    assert site.run().changed == []
+
+    lab["head"].exec(f"echo '# by hand' >> {FILE}")
+    site.job(edge_job(edge_config("one")))
     run = site.run()
-    time.sleep(1)
-    client.stop = True
-    client.join()
     assert run.code == 0, run.failures
-    assert {line["host"]: line["result"]["reloaded"] for line in run.of("llmdeploy_edge")} == {
-        "head": True,
-        "ui": False,
-    }
-    assert (client.errors, set(client.answers)) == ([""], {"", "one", "two"})
-    assert site.run().changed == []
+    assert lab["head"].exec(f"cat {FILE}").stdout == edge_config("one"), "put right, although the service is the same"
+    assert answer(edge) == "one"
 
-
-def test_a_broken_edge_configuration_is_refused(site: Site, lab: Lab, edge: str) -> None:
-    site.edge("defaults\n  mode htttp\n", EDGE_ROOT.tag, ["head"])
+    broken = edge_config("two") + "  nonsense\n"
+    site.edge(broken, ["head"])
+    site.job({**edge_job(broken), "on_failure": "keep"})
     run = site.run()
-    site.edge(edge_config("two"), EDGE_ROOT.tag, ["head", "ui"])
     assert run.code == 2
-    assert "unknown proxy mode 'htttp'" in run.failures
-    assert urllib.request.urlopen(edge, timeout=5).read() == b"two"
-    assert 'string "two"' in lab["head"].exec("cat /opt/llmdeploy/edge/haproxy.cfg").stdout
-    assert site.run().changed == []
+    progress = run.of("llmdeploy_release")[-1]["result"]["job_dir"] + "/progress.jsonl"
+    lines = [json.loads(line) for line in lab["head"].exec(f"cat {progress}").stdout.splitlines()]
+    reason = next(line["reason"] for line in lines if line["kind"] == "failure")
+    assert reason.startswith("HAProxy refuses the new configuration on head; the old one stays in use: ")
+    assert "unknown keyword 'nonsense'" in reason
+    assert answer(edge) == "one"
+    assert lab["head"].exec(f"cat {FILE}").stdout == edge_config("one")
 
 
 # --- Docker that was there

@@ -34,10 +34,9 @@ def manifest(
     refs["edge"] = "haproxy:3.2"
     job = build_job(
         made, environment="staging", action="deploy", job_id="job", by=By("ana", "laptop"), images=refs,
-        edge_host="127.0.0.1",
+        edge_host="127.0.0.1", edge_config=f"global\n  maxconn 100\n# {edge}\n",
     )  # fmt: skip
-    job["edge"] = {"config": f"global\n  maxconn 100\n# {edge}\n"}
-    job["services"]["edge"]["spec"].setdefault("Labels", {})["llmdeploy.edge"] = edge * 12
+    job["services"]["edge"]["spec"]["Labels"]["llmdeploy.edge"] = edge * 12
     pins = {ref: f"{ref.partition(':')[0]}@{sha(images)}" for ref in refs.values()}
     return {"format": 1, "job": job, "pins": pins}
 

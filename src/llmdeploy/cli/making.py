@@ -15,6 +15,7 @@ from llmdeploy.cli.connection import Connection
 from llmdeploy.config.units import parse_duration
 from llmdeploy.errors import UsageError
 from llmdeploy.release.job import By, Job, build_job
+from llmdeploy.render.edge import edge_config
 from llmdeploy.render.images import service_images
 from llmdeploy.render.rundir import RunDirectory, render
 
@@ -38,6 +39,7 @@ def make_job(
         by=who(env.project.root, message),
         images=service_images(env),
         edge_host=connection.edge_host,
+        edge_config=edge_config(env.settings),
         on_failure=on_failure,
         canary=canary,
     )

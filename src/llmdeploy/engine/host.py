@@ -275,9 +275,14 @@ def _cluster(engine: Engine, network: str) -> dict[str, Any]:
     try:
         nodes = [node_facts(node) for node in engine.call("GET", "/nodes")]
         found = engine.get("/networks/" + network) if network else None
+        edge = engine.get("/services/" + EDGE.name)
     except EngineError as error:
-        return {"error": str(error), "nodes": [], "network": None}
-    return {"error": "", "nodes": nodes, "network": network_facts(found)}
+        return {"error": str(error), "nodes": [], "network": None, "edge": {}}
+    return {"error": "", "nodes": nodes, "network": network_facts(found), "edge": _labels(edge)}
+
+
+def _labels(service: dict[str, Any] | None) -> dict[str, str]:
+    return (service or {"Spec": {}})["Spec"].get("Labels") or {}
 
 
 def node_facts(node: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from . import host_checks, host_images
 from .host_checks import Facts, Problem
 
 GROUP_LABEL = "group."
+EDGE_LABEL = "llmdeploy.edge"
 STACK_LABEL = "llmdeploy.stack"
 
 
@@ -83,7 +84,6 @@ def decide(site: Site) -> dict[str, Any]:
             "prepare": prepare,
             "cluster": [manager, *cluster["join"]] if cluster["busy"] else [],
             "images": list(dict.fromkeys([*builder, *images["deliver"]])),
-            "edge": edge,
             "release": [manager],
         },
     }
@@ -105,7 +105,7 @@ def summary(todo: Mapping[str, Any]) -> list[str]:
     lines += ["create the network"] if cluster["network"] else []
     lines += [f"make the image {ref}" for ref in images["make"]]
     lines += [f"{host}: deliver {', '.join(refs)}" for host, refs in images["deliver"].items()]
-    return lines + [f"{host}: replace the edge's configuration" for host in todo["edge"]]
+    return lines + [f"{host}: put the edge's configuration in place" for host in todo["edge"]]
 
 
 # --- hosts
@@ -334,7 +334,14 @@ def _images(site: Site) -> dict[str, Any]:
 
 
 def _edge(site: Site) -> list[str]:
+    """The hosts whose file is another than the cluster says: changed by hand, a host that is new or was away.
+
+    Where the cluster itself has another configuration, replacing it is part of the release.
+    """
     edge = site.variables["llmdeploy_edge"]
+    labels = site.facts[site.base]["docker"]["cluster"]["edge"] if site.base else {}
+    if labels.get(STACK_LABEL) != site.variables["llmdeploy_stack"] or labels.get(EDGE_LABEL) != edge["sha256"][:12]:
+        return []
     return [
         host
         for host in edge["hosts"]

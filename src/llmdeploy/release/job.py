@@ -38,15 +38,16 @@ def build_job(
     by: By,
     images: Mapping[str, str],
     edge_host: str,
+    edge_config: str,
     on_failure: str = "take-back",
     canary: bool = False,
 ) -> Job:
     """The job for `settings`. `images` maps each service (and `edge`) to its image reference, the key of its pin;
-    `edge_host` is the address the manager asks published ports at. What is to be removed, and what was seen of the
-    cluster, is filled in when the plan is made."""
+    `edge_host` is the address the manager asks published ports at, `edge_config` the text of haproxy.cfg. What is to
+    be removed, and what was seen of the cluster, is filled in when the plan is made."""
     graph = {name: [*service.depends_on] for name, service in settings.services.items()}
     numbers = wave_numbers({EDGE: [], **graph})
-    services: dict[str, Any] = {EDGE: _edge_entry(settings, images[EDGE])}
+    services: dict[str, Any] = {EDGE: _edge_entry(settings, images[EDGE], edge_config)}
     for name, service in settings.services.items():
         services[name] = {
             "wave": numbers[name],
@@ -76,6 +77,7 @@ def build_job(
         "keep": settings.releases.keep,
         "remove": [],
         "seen": {},
+        "edge": {"config": edge_config},
         "services": services,
         "edge_host": edge_host,
         "verify": [request_check(request, settings.services, edge_host) for request in settings.verify.requests],
@@ -96,11 +98,11 @@ def all_checks(settings: Settings, edge_host: str) -> list[Check]:
     ]
 
 
-def _edge_entry(settings: Settings, image: str) -> dict[str, Any]:
+def _edge_entry(settings: Settings, image: str, config: str) -> dict[str, Any]:
     return {
         "wave": 1,
         "image": image,
-        "spec": edge_spec(settings),
+        "spec": edge_spec(settings, config),
         "depends_on": [],
         "stability": EDGE_STABILITY,
         "deadline": EDGE_DEADLINE,

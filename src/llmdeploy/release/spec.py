@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmdeploy.config.models import Container, Edge, Service, Settings, Volume
+from llmdeploy.engine import edgejob
 from llmdeploy.release.health import NANO, PROBE, PROBE_FOLDER, PROBE_ON_HOST, docker_healthcheck
 
 EDGE = "edge"
@@ -39,8 +40,11 @@ def service_spec(settings: Settings, name: str, service: Service) -> Spec:
     }
 
 
-def edge_spec(settings: Settings) -> Spec:
-    """The edge: HAProxy on every edge host, with the published ports of all services in host mode."""
+def edge_spec(settings: Settings, config: str) -> Spec:
+    """The edge: HAProxy on every edge host, with the published ports of all services in host mode.
+
+    `config` is the text of its configuration. The service's label names it: another one restarts no task.
+    """
     edge = settings.edge
     container = _container(edge, {})
     container |= {
@@ -63,7 +67,7 @@ def edge_spec(settings: Settings) -> Spec:
     ]
     return {
         "Name": EDGE,
-        "Labels": {"llmdeploy.stack": settings.stack},
+        "Labels": {"llmdeploy.stack": settings.stack, edgejob.LABEL: edgejob.sha(config)},
         "TaskTemplate": _task(settings, container, edge, EDGE),
         "Mode": {"Global": {}},
         # A host port can be held by one task only, so the old one must go first.

@@ -13,8 +13,7 @@ from typing import Any
 
 from llmdeploy import engine
 from llmdeploy.config import Environment
-from llmdeploy.render.edge import edge_config
-from llmdeploy.render.images import image_sources, service_images, write_contexts
+from llmdeploy.render.images import image_sources, write_contexts
 from llmdeploy.render.variables import Reach, fingerprint, inventory, variables
 
 
@@ -64,14 +63,14 @@ def render(
     services: Collection[str] | None = None,
     kept_pins: Mapping[str, str] | None = None,
 ) -> RunDirectory:
-    """Writes inventory, variables, job, edge configuration and build folders into `path`.
+    """Writes inventory, variables, job and build folders into `path`.
 
     `services`: only their images are made and delivered; `kept_pins` are those of the others.
     """
     sources = image_sources(env, services)
     write_contexts(env, sources, path)
-    (path / "haproxy.cfg").write_text(edge_config(env.settings), encoding="utf-8")
-    values = variables(env, path, sources, service_images(env), full=full)
+    config = (job.get("edge") or {}).get("config", "")  # a release of an older llmdeploy does not know it
+    values = variables(env, path, sources, config, full=full)
     return write_run(
         path, job, inventory(env, reach, fingerprint(env)), {**values, "llmdeploy_kept_pins": kept_pins or {}}
     )

@@ -66,12 +66,11 @@ def _host(env: Environment, host: Host, reach: Reach, fingerprint: str, edge: bo
 
 
 def variables(
-    env: Environment, run_dir: Path, sources: list[Source], images: Mapping[str, str], *, full: bool
+    env: Environment, run_dir: Path, sources: list[Source], edge_config: str, *, full: bool
 ) -> dict[str, Any]:
-    """group_vars/all of the run. `images`: service → image reference."""
+    """group_vars/all of the run. `edge_config`: the text that edge hosts shall have as haproxy.cfg."""
     settings = env.settings
     chosen = managers(env.inventory)
-    config = run_dir / "haproxy.cfg"
     return {
         "llmdeploy_stack": settings.stack,
         "llmdeploy_environment": env.name,
@@ -84,9 +83,7 @@ def variables(
         "llmdeploy_images": [source.variables(run_dir) for source in sources],
         "llmdeploy_edge": {
             "hosts": [host.name for host in edge_hosts(env)],
-            "config": str(config),
-            "sha256": hashlib.sha256(config.read_bytes()).hexdigest(),
-            "image_ref": images[EDGE],
+            "sha256": hashlib.sha256(edge_config.encode()).hexdigest(),
         },
         "llmdeploy_full": full,
         "llmdeploy_probe": {arch: str(path) for arch, path in probes().items()},

@@ -95,7 +95,7 @@ def form(facts: dict[str, Facts], first: str, *workers: str, cluster: str = "c1"
                 "address": facts[host]["address"],
             }
         )
-    facts[first]["docker"]["cluster"] = {"error": "", "nodes": nodes, "network": network()}
+    facts[first]["docker"]["cluster"] = {"error": "", "nodes": nodes, "network": network(), "edge": {}}
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from llmdeploy.engine.host_todo import Site, decide, new_labels, summary
 from tests.unit.engine_host.conftest import Facts, form, network
 
@@ -23,7 +25,7 @@ def test_nothing_to_do(site: Site, facts: All) -> None:
     settle(facts)
     todo = decide(site)
     assert todo["problems"] == []
-    assert todo["plays"] == {"prepare": [], "cluster": [], "images": [], "edge": [], "release": ["a"]}
+    assert todo["plays"] == {"prepare": [], "cluster": [], "images": [], "release": ["a"]}
     assert summary(todo) == []
 
 
@@ -64,7 +66,7 @@ def test_full_leaves_nothing_out(site: Site, facts: All) -> None:
     settle(facts)
     site.variables["llmdeploy_full"] = True  # type: ignore[index]
     plays = decide(site)["plays"]
-    assert (plays["prepare"], plays["cluster"], plays["edge"]) == (["a", "b", "c"], ["a"], ["a"])
+    assert (plays["prepare"], plays["cluster"]) == (["a", "b", "c"], ["a"])
 
 
 # --- Swarm
@@ -97,7 +99,7 @@ def test_a_swarm_of_another_host_is_ours_only_with_our_network(site: Site, facts
 
 def test_a_swarm_without_majority_is_said_once(site: Site, facts: All) -> None:
     settle(facts)
-    facts["a"]["docker"]["cluster"] = {"error": "no leader", "nodes": [], "network": None}
+    facts["a"]["docker"]["cluster"] = {"error": "no leader", "nodes": [], "network": None, "edge": {}}
     assert problems(site) == [("a", "swarm", "error")]
 
 
@@ -251,7 +253,32 @@ def test_copied_images_need_the_same_machine_and_store(site: Site, facts: All) -
     assert problems(site) == [("b", "images", "error"), ("c", "images", "error")]
 
 
-def test_edge(site: Site, facts: All) -> None:
+SHA256 = "0123456789ab" + "c" * 52
+
+
+@pytest.mark.parametrize(
+    ("labels", "files", "full", "expected"),
+    [
+        ({"llmdeploy.stack": "llm", "llmdeploy.edge": SHA256[:12]}, [SHA256, SHA256], False, []),
+        ({"llmdeploy.stack": "llm", "llmdeploy.edge": SHA256[:12]}, [SHA256, "by hand"], False, ["b"]),
+        ({"llmdeploy.stack": "llm", "llmdeploy.edge": SHA256[:12]}, ["", SHA256], False, ["a"]),
+        ({"llmdeploy.stack": "llm", "llmdeploy.edge": SHA256[:12]}, [SHA256, SHA256], True, ["a", "b"]),
+        ({"llmdeploy.stack": "llm", "llmdeploy.edge": "another"}, ["old", "old"], False, []),
+        ({"llmdeploy.stack": "foreign", "llmdeploy.edge": SHA256[:12]}, ["old", "old"], False, []),
+        ({}, ["", ""], False, []),
+    ],
+)
+def test_hosts_whose_edge_has_another_file_than_the_cluster_says(
+    site: Site, facts: All, labels: dict[str, str], files: list[str], full: bool, expected: list[str]
+) -> None:
     settle(facts)
-    site.variables["llmdeploy_edge"]["sha256"] = "new"
-    assert decide(site)["plays"]["edge"] == ["a"]
+    facts["a"]["docker"]["cluster"]["edge"] = labels
+    site.variables["llmdeploy_edge"] |= {"hosts": ["a", "b"], "sha256": SHA256}  # type: ignore[index]
+    site.variables["llmdeploy_full"] = full  # type: ignore[index]
+    for host, file in zip("ab", files, strict=True):
+        facts[host]["edge"]["sha256"] = file
+    todo = decide(site)
+    assert todo["edge"] == expected
+    assert [line for line in summary(todo) if "edge" in line] == [
+        f"{host}: put the edge's configuration in place" for host in expected
+    ]

@@ -27,11 +27,10 @@ REQUEST = {"name": "chat", "service": "web", "port": 8000}
 def job(services: dict[str, dict[str, Any]] = CATALOGUE, images: dict[str, str] | None = None, **rest: Any) -> Job:
     given = settings(services, **{"verify": {"requests": [REQUEST]}, **rest})
     refs = {name: "store:1" if name == "store" else "app:1" for name in services}
-    made = build_job(
+    return build_job(
         given, environment="dev", action="update", job_id="new", by=BY, edge_host="10.0.0.9",
-        images={"edge": "edge:1", **refs, **(images or {})},
+        edge_config=edge_config(given), images={"edge": "edge:1", **refs, **(images or {})},
     )  # fmt: skip
-    return {**made, "edge": {"config": edge_config(given)}}
 
 
 def manifest(**rest: Any) -> dict[str, Any]:

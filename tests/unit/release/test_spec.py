@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from llmdeploy.engine.edgejob import sha
 from llmdeploy.release.health import NANO, docker_healthcheck, health_kind, health_port, port_checks
 from llmdeploy.release.job import By, build_job
 from llmdeploy.release.spec import edge_spec, published_ports, service_spec
@@ -91,9 +92,18 @@ def test_the_edge_publishes_exactly_the_published_ports_in_host_mode() -> None:
         {"a": {"ports": [GRPC, HTTP]}, "b": {"ports": [{"number": 3000, "protocol": "web", "published": 3002}]}}
     )
     assert published_ports(given) == [3002, 50055]
-    ports = edge_spec(given)["EndpointSpec"]["Ports"]
+    spec = edge_spec(given, "global\n")
+    ports = spec["EndpointSpec"]["Ports"]
     assert {(port["PublishedPort"], port["PublishMode"]) for port in ports} == {(3002, "host"), (50055, "host")}
-    assert edge_spec(given)["UpdateConfig"]["Order"] == "stop-first"
+    assert spec["UpdateConfig"]["Order"] == "stop-first"
+
+
+def test_a_label_of_the_service_names_the_configuration_of_the_edge() -> None:
+    """Of the service, not of its containers: they are not replaced for it."""
+    one, two = (edge_spec(settings({"a": {}}), text) for text in ("global\n", "global\n\n"))
+    assert one["Labels"].pop("llmdeploy.edge") == "bde69edbbd1e"
+    assert two["Labels"].pop("llmdeploy.edge") not in ("bde69edbbd1e", "")
+    assert one == two
 
 
 def test_published_ports_are_asked_through_the_edge_and_internal_ones_inside_the_network() -> None:
@@ -119,7 +129,10 @@ def test_a_job_is_complete() -> None:
         by=By("ana", "laptop"),
         images=images,
         edge_host="127.0.0.1",
+        edge_config="global\n",
     )
+    assert job["edge"] == {"config": "global\n"}
+    assert job["services"]["edge"]["spec"]["Labels"]["llmdeploy.edge"] == sha("global\n")
     assert {name: entry["wave"] for name, entry in job["services"].items()} == {"edge": 1, "a": 1, "b": 2}
     assert job["services"]["b"]["depends_on"] == ["a"]
     assert [check["port"] for check in job["services"]["a"]["answers"]] == [50055]
@@ -139,8 +152,9 @@ def test_how_a_service_is_replaced_reaches_docker_and_the_engine() -> None:
     by = By("ana", "laptop")
     images = {"edge": "edge:1", "a": "x:1"}
     job = build_job(
-        given, environment="dev", action="deploy", job_id="j", by=by, images=images, edge_host="127.0.0.1", canary=True
-    )
+        given, environment="dev", action="deploy", job_id="j", by=by, images=images, edge_host="127.0.0.1",
+        edge_config="", canary=True,
+    )  # fmt: skip
     entry = job["services"]["a"]
     assert (entry["stability"], entry["deadline"], entry["canary"]) == (5.0, 60.0, 7.0)
     wanted = {"Parallelism": 2, "Order": "stop-first", "Delay": 3 * NANO, "Monitor": 5 * NANO}

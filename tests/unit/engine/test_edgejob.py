@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llmdeploy.engine import edgefile
+from llmdeploy.engine import edgejob
 from llmdeploy.engine.edgescript import SCRIPT
 
 JOB = {
@@ -61,12 +61,12 @@ NODES = [node("a"), node("b"), node("c", edge="no")]
     ],
 )  # fmt: skip
 def test_judge(nodes: list[Any], tasks: list[Any], expected: tuple[str, str]) -> None:
-    assert edgefile.judge(JOB, tasks, nodes)[:2] == expected
+    assert edgejob.judge(JOB, tasks, nodes)[:2] == expected
 
 
 def test_the_first_turn_has_no_number() -> None:
     job = {**JOB, "JobStatus": {"JobIteration": {}, "LastExecution": "2026-11-23T22:05:27Z"}}
-    assert edgefile.judge(job, [task("a", "complete", 0), task("b", "complete", 0)], NODES)[0] == "done"
+    assert edgejob.judge(job, [task("a", "complete", 0), task("b", "complete", 0)], NODES)[0] == "done"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_first_turn_has_no_number() -> None:
     ],
 )
 def test_takes_part(constraints: list[str], expected: bool) -> None:
-    assert edgefile.takes_part(node("a"), constraints) is expected
+    assert edgejob.takes_part(node("a"), constraints) is expected
 
 
 REFUSED = """
@@ -105,7 +105,7 @@ REFUSED = """
     ],
 )
 def test_said(log: str, expected: str) -> None:
-    assert edgefile.said(log) == expected
+    assert edgejob.said(log) == expected
 
 
 def test_the_job_is_the_edge_with_another_command() -> None:
@@ -131,14 +131,14 @@ def test_the_job_is_the_edge_with_another_command() -> None:
         "UpdateConfig": {"Parallelism": 1},
         "EndpointSpec": {"Ports": [{"PublishedPort": 80}]},
     }
-    job = edgefile.job_spec("small", edge)
+    job = edgejob.job_spec("small", edge)
     container = job["TaskTemplate"].pop("ContainerSpec")
     assert job == {
         "Name": "edge-config",
         "Labels": {"llmdeploy.stack": "small", "llmdeploy.kind": "helper", "llmdeploy.edge": "0123456789ab"},
         "TaskTemplate": {
             "Resources": {"Limits": {"MemoryBytes": 5}},
-            "RestartPolicy": {"Condition": "on-failure", "Delay": edgefile.NEVER},
+            "RestartPolicy": {"Condition": "on-failure", "Delay": edgejob.NEVER},
             "Placement": {"Constraints": ["node.labels.group.edge==yes"]},
         },
         "Mode": {"GlobalJob": {}},
@@ -152,6 +152,6 @@ def test_the_job_is_the_edge_with_another_command() -> None:
 
 
 def test_names_fit_swarm() -> None:
-    assert edgefile.sha("x") == "2d711642b726"
-    assert edgefile.config_name("small", edgefile.sha("x")) == "small.edge.2d711642b726"
-    assert 0 < edgefile.NEVER < 2**63
+    assert edgejob.sha("x") == "2d711642b726"
+    assert edgejob.config_name("small", edgejob.sha("x")) == "small.edge.2d711642b726"
+    assert 0 < edgejob.NEVER < 2**63
