@@ -24,7 +24,7 @@ MANAGER = "head"
 ENVIRONMENT = "staging"
 EMPTY_DEADLINE = 90.0
 CHAT = b'{"model": "demo", "messages": [{"role": "user", "content": "Say hello"}]}'
-CLI = "from llmdeploy.cli.main import main; main()"
+CLI = "import sys; from llmdeploy.cli.main import main; sys.exit(main())"
 
 
 @dataclass(frozen=True)
