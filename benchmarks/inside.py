@@ -108,9 +108,10 @@ def main() -> None:
     clock.end()
     clock.seconds.clear()
     try:
-        command_line.main()
+        code = command_line.main()
     finally:
         print(json.dumps(clock.end()))
+    sys.exit(code)
 
 
 def _replace(path: str, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
