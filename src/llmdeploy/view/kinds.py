@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llmdeploy.view import listings, plan, releases, summary, tables, upkeep
+from llmdeploy.view import history, listings, plan, releases, summary, tables, upkeep
 from llmdeploy.view.grid import Data, Lines
 
 KINDS: dict[str, Callable[[Data, bool], Lines]] = {
@@ -18,7 +18,7 @@ KINDS: dict[str, Callable[[Data, bool], Lines]] = {
     "init": listings.init,
     "deploy": summary.deploy,
     "attach": summary.deploy,
-    "history": releases.history,
+    "history": history.history,
     "release": releases.release,
     "difference": releases.difference,
     "unlock": upkeep.unlock,

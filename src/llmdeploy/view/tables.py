@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from llmdeploy.view.grid import Data, Grid, Lines
-from llmdeploy.view.releases import moment, open_release, unsettled
+from llmdeploy.view.history import moment, open_release, unsettled
 from llmdeploy.view.words import LEVEL, OTHER, SERVICE, count, names, one_line, seconds, short_image
 
 _ALRIGHT, _BROKEN, _BUSY = SERVICE["done"], SERVICE["failed"], SERVICE["starting"]

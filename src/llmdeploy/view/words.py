@@ -52,6 +52,7 @@ ACTION: dict[str, Look] = {
     "unchanged": Look("=", "=", "dim"),
     "remove": Look("-", "-", "red"),
 }
+INDENT = 8  # of what belongs to the line above it
 OTHER = Look("·", ".", "")
 VERDICT: dict[str, Look] = {
     "running": Look("▸", ">", "cyan"),
