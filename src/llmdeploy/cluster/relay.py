@@ -51,12 +51,17 @@ class _Relay:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        """Requests go this way, answers in a thread of their own.
+
+        The process is not given the connection itself: ssh makes its output non-blocking, and with it would ours be.
+        """
         process = subprocess.Popen(
-            self._access.command(DIAL), stdin=subprocess.PIPE, stdout=connection.fileno(), stderr=subprocess.DEVNULL
+            self._access.command(DIAL), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         self._processes.append(process)
+        threading.Thread(target=_answer, args=(process, connection), daemon=True).start()
         assert process.stdin is not None  # noqa: S101 (asked for above)
-        with suppress(OSError), connection, process.stdin:  # closing writes what is left, too
+        with process.stdin, suppress(OSError):
             process.stdin.write(self._access.prefix())
             while chunk := connection.recv(65536):
                 process.stdin.write(chunk)
@@ -67,3 +72,12 @@ class _Relay:
         for process in self._processes:
             process.terminate()
             process.wait(timeout=5)
+
+
+def _answer(process: subprocess.Popen[bytes], connection: socket.socket) -> None:
+    """Carries what the host says; its end is the connection's end."""
+    assert process.stdout is not None  # noqa: S101 (asked for above)
+    with connection, process.stdout, suppress(OSError):
+        while chunk := process.stdout.read1(65536):  # type: ignore[attr-defined]
+            connection.sendall(chunk)
+        connection.shutdown(socket.SHUT_RDWR)
