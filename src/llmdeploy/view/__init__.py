@@ -2,7 +2,7 @@
 
 make.py      picks the view: live.py, plain.py, github.py or jsonlines.py; a log gets the plain lines beside it
 live.py      model.py (what the run looks like now, pure) → frame.py (as lines that fit, pure) → rich's Live
-show.py      results and errors; kinds.py: which table for which result (tables.py, listings.py, summary.py, plan.py, history.py, releases.py)
+show.py      results and errors; kinds.py: which table for which result (plan, history, tables, …)
 words.py     signs and words of all states; sentences.py: events as plain sentences; block.py: lasting lines
 """
 
