@@ -25,10 +25,10 @@ def docker_on(host: Host) -> Docker:
 
 
 def services(docker: Docker) -> dict[str, dict[str, Any]]:
-    """Every Swarm service by its name, as Docker describes it."""
+    """Every Swarm service by its name, as Docker describes it, but not what releases themselves use."""
     idents = docker(["service", "ls", "--quiet"]).split()
     found = json.loads(docker(["service", "inspect", *idents])) if idents else []
-    return {one["Spec"]["Name"]: one for one in found}
+    return {one["Spec"]["Name"]: one for one in found if one["Spec"]["Labels"].get("llmdeploy.kind") != "helper"}
 
 
 def tasks(docker: Docker) -> dict[str, dict[str, str]]:
