@@ -53,7 +53,9 @@ class Connection:
     @property
     def edge_access(self) -> Access:
         """The host whose edge container asks from inside the network: a manager where one runs the edge."""
-        names = [host.name for host in edge_hosts(self.env)]
+        names = [host.name for host in edge_hosts(self.env) if host.name in self.accesses]
+        if not names:
+            raise LlmdeployError("no host that runs the edge can be reached", hint=f"llmdeploy {self.name} doctor")
         return self.accesses[next((name for name in managers(self.outline.inventory) if name in names), names[0])]
 
     def only(self, hosts: Collection[str], first: str) -> Connection:

@@ -9,7 +9,7 @@ from llmdeploy.cli.connection import Connection
 from llmdeploy.cli.logs import open_log
 from llmdeploy.cli.running import Told
 from llmdeploy.cli.session import Outcome, Session
-from llmdeploy.errors import Exit, UnhealthyError
+from llmdeploy.errors import Exit, LlmdeployError, UnhealthyError
 from llmdeploy.events import ReleaseEnded
 from llmdeploy.release.job import Job
 from llmdeploy.run.outcome import RunOutcome
@@ -113,10 +113,11 @@ def next_step(environment: str, action: str, code: Exit, status: str = "", verdi
 
 
 def addresses(connection: Connection) -> list[dict[str, str]]:
-    """Where to look: every port for people, and every HTTP port, at the first edge host; nothing without settings."""
-    if connection.outline.environment is None:
+    """Where to look: every port for people, and every HTTP port, at the first edge host, as far as that is known."""
+    try:
+        host = connection.edge_access.address
+    except LlmdeployError:  # no settings, or no such host: the outcome itself does not depend on it
         return []
-    host = connection.edge_access.address
     return [
         {"service": name, "url": f"http://{host}:{port.edge}"}
         for name, service in connection.env.settings.services.items()

@@ -61,7 +61,7 @@ def abort(session: Session, yes: Yes = False, message: Message = "", on_interrup
             request_stop(running)
             return _aborted(connection, running, *_follow(session, connection, running))
         with scene_of(session, connection) as found:
-            left = _left_open(found)
+            left = _left_open(found, running)
             if left is None:
                 return Outcome("deploy", {"environment": outline.name, "verdict": "idle", "action": "abort"})
             return _take_back(session, found, left, ask=ask, message=message, on_interrupt=on_interrupt)
@@ -120,12 +120,17 @@ def _aborted(connection: Connection, running: Running, end: ReleaseEnded, told: 
     return Outcome("attach", data, Exit.UNHEALTHY, [error])
 
 
-def _left_open(scene: Scene) -> Entry | None:
-    """The release whose engine has died. Raises LockedError where somebody is at work whose release has not begun."""
+def _left_open(scene: Scene, ended: Running | None) -> Entry | None:
+    """The release whose engine has died; `ended` is the newest job, whose engine does not run.
+
+    Raises LockedError where somebody is at work whose release has not begun.
+    """
     from llmdeploy.cli.locking import locked
     from llmdeploy.cluster.history import holder, open_release, silence
 
     lock = holder(scene.docker.configs(scene.stack, "lock"))
+    if lock is not None and ended is not None and lock["Spec"]["Labels"].get("job") == ended.job["id"]:
+        lock = None  # its heartbeat may be young yet
     if lock is not None and silence(scene.docker, scene.stack, lock):
         lock = None
     left = open_release(scene.releases, lock)

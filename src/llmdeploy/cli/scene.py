@@ -11,7 +11,6 @@ from typing import Any
 from llmdeploy.cli.connection import Connection
 from llmdeploy.cli.looking import problem
 from llmdeploy.cluster.history import Entry, entries, pick
-from llmdeploy.cluster.live import PATIENCE
 from llmdeploy.cluster.presence import Presence
 from llmdeploy.cluster.relay import docker_socket
 from llmdeploy.cluster.remote import together
@@ -22,6 +21,7 @@ from llmdeploy.errors import LlmdeployError, UnreachableError
 from llmdeploy.render.manifest import Deliveries
 
 GROUP_LABEL = "group."
+PATIENCE = 30.0  # seconds; managers that have lost one of them agree on a new leader within
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from llmdeploy.engine.host import full_name
 from llmdeploy.engine.host_images import is_id
 from llmdeploy.errors import LlmdeployError
 
-PATIENCE = 6.0  # seconds; somebody wants to roll back
+PATIENCE = 20.0  # seconds; a host that is down is told by ssh after 5, a manager that has lost its leader takes longer
 
 _SCRIPT = """
 def presence():

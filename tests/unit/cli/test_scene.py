@@ -9,11 +9,12 @@ from typing import Any, cast
 import pytest
 
 from llmdeploy.cli.connection import Connection
+from llmdeploy.cli.ending import addresses
 from llmdeploy.cli.scene import Scene, last_good
 from llmdeploy.cluster.access import Access
 from llmdeploy.cluster.history import Entry
 from llmdeploy.cluster.presence import Presence
-from llmdeploy.config import Host, Inventory, Outline
+from llmdeploy.config import Host, Inventory, Outline, load, outline_of
 from llmdeploy.errors import LlmdeployError, UnreachableError
 from llmdeploy.project import Project
 from llmdeploy.render.manifest import Deliveries, render_manifest
@@ -121,3 +122,12 @@ def test_the_run_directory_of_a_manifest_names_images_by_their_pins(tmp_path: Pa
     assert run.variables["llmdeploy_images"] == [{"ref": "sha256:a", "kind": "kept", "hosts": ["tail-1"]}]
     assert run.variables["llmdeploy_decided"]["images"]["pins"] == PINS
     assert json.loads((tmp_path / "job.json").read_text()) == job
+
+
+def test_where_to_look_is_left_out_when_no_edge_can_be_reached(project: Path) -> None:
+    """A rollback with the first manager down has ended well all the same."""
+    env = load(Project(project), "staging")
+    reached = Connection(outline_of(env), project, {"far": Access("far", "192.0.2.1", ("ssh", "far"), become=False)})
+    assert addresses(reached) == [{"service": "web", "url": "http://192.0.2.1:18999"}]
+    assert addresses(reached.only([], "other")) == []
+    assert addresses(scene({"head": ALL}).connection) == [], "nor where no settings can be read"
