@@ -20,6 +20,7 @@ from llmdeploy.errors import Exit, LlmdeployError
 from llmdeploy.release.job import Job
 from llmdeploy.render.rundir import RunDirectory, write_run
 from llmdeploy.view.upkeep import size as size_in_words
+from llmdeploy.view.words import count
 
 DEADLINE = 600.0  # seconds, beside what every run may take
 Data = dict[str, Any]
@@ -44,10 +45,11 @@ def find(scene: Scene) -> Data:
 
 def question(found: Mapping[str, Any]) -> str:
     """What a person is asked."""
-    count = sum(len(row["images"]) for row in found["hosts"])
+    images = sum(len(row["images"]) for row in found["hosts"])
     size = size_in_words(sum(row["bytes"] for row in found["hosts"]))
-    configs = f" and {len(found['configs'])} configurations of the edge" if found["configs"] else ""
-    return f"Remove {count} images (at most {size}){configs}?"
+    parts = [f"{count(images, 'image')} (at most {size})"] if images else []
+    parts += [f"{count(len(found['configs']), 'configuration')} of the edge"] if found["configs"] else []
+    return f"Remove {' and '.join(parts)}?"
 
 
 def carry_out(session: Session, scene: Scene, found: Data, message: str, wait: float) -> Outcome:
