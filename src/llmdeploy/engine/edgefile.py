@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
-from typing import Any
 
 from .api import Docker, DockerError, ExistsError, Json, MissingError
-from .edgejob import HELPER, LABEL, config_name, job_spec, judge, said, sha
+from .edgejob import HELPER, LABEL, config_name, is_ours, job_spec, judge, said, sha
 from .edgescript import NOT_TAKEN, REFUSED
 from .spec import KIND_LABEL, RELEASE_LABEL, STACK_LABEL, Spec, for_writing
 
-__all__ = ["LABEL", "begin", "config_name", "placed", "publish", "sha", "state"]
+__all__ = ["LABEL", "begin", "config_name", "publish", "sha", "state"]
 
 
 def publish(docker: Docker, stack: str, text: str) -> str:
@@ -28,7 +27,7 @@ def begin(docker: Docker, stack: str, edge_spec: Spec) -> None:
     `edge_spec` is the complete wanted specification of the service `edge`, with its image pinned.
     """
     live = _helper(docker)
-    if live is not None and not _is_ours(live, stack):
+    if live is not None and not is_ours(live, stack):
         raise DockerError(f"a service named {HELPER} exists and is not the edge's: rename it or remove it")
     wanted = for_writing(job_spec(stack, edge_spec), (live or {}).get("Spec"), 0, docker.ids())
     del wanted["Labels"][RELEASE_LABEL]  # it belongs to no release
@@ -36,12 +35,6 @@ def begin(docker: Docker, stack: str, edge_spec: Spec) -> None:
         docker.create(wanted)
     else:
         docker.update(live["ID"], live["Version"]["Index"], wanted)
-
-
-def placed(docker: Docker, stack: str) -> str:
-    """Which configuration the hosts were given last, whether they took it or not; empty when nobody knows."""
-    live = _helper(docker)
-    return str(live["Spec"]["Labels"].get(LABEL, "")) if live is not None and _is_ours(live, stack) else ""
 
 
 def state(docker: Docker, stack: str) -> tuple[str, str]:
@@ -88,8 +81,3 @@ def _helper(docker: Docker) -> Json | None:
         return docker.service(HELPER)
     except MissingError:
         return None
-
-
-def _is_ours(service: Json, stack: str) -> bool:
-    labels: dict[str, Any] = service["Spec"].get("Labels") or {}
-    return labels.get(STACK_LABEL) == stack and labels.get(KIND_LABEL) == "helper"

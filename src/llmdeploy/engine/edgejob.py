@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from .edgescript import NEW, SCRIPT
@@ -37,6 +37,25 @@ def sha(text: str) -> str:
 def config_name(stack: str, digest: str) -> str:
     """The name of the config object of a configuration."""
     return f"{stack}.edge.{digest}"
+
+
+def is_ours(service: Json, stack: str) -> bool:
+    """Whether a service of the job's name is the job of this stack."""
+    labels = service["Spec"].get("Labels") or {}
+    return bool(labels.get(STACK_LABEL) == stack and labels.get(KIND_LABEL) == "helper")
+
+
+def placed(services: Mapping[str, Json], stack: str) -> str:
+    """Which configuration the hosts were given last, from all services by name; empty when nobody knows.
+
+    The label of the service `edge` says it only once a release has come that far: one that fails before has given
+    its hosts another.
+    """
+    for name in (HELPER, "edge"):
+        labels = ((services.get(name) or {}).get("Spec") or {}).get("Labels") or {}
+        if labels.get(STACK_LABEL) == stack and LABEL in labels:
+            return str(labels[LABEL])
+    return ""
 
 
 def job_spec(stack: str, edge_spec: Spec) -> Spec:

@@ -143,7 +143,6 @@ def test_the_first_configuration_is_only_placed(edge: Edge) -> None:
     assert edge.file.read_text() == config("one")
     assert (edge.folder / "state").exists()
     assert edge.left() == []
-    assert edgefile.placed(edge.docker, edge.stack.name) == edgefile.sha(config("one"))
 
 
 def test_a_running_edge_takes_a_new_one_and_keeps_its_task(edge: Edge) -> None:
@@ -220,4 +219,3 @@ def test_a_foreign_service_of_the_same_name_is_left_alone(edge: Edge) -> None:
     edge.docker.create({**spec, "Name": "edge-config", "EndpointSpec": None, "Mode": {"Replicated": {"Replicas": 0}}})
     with pytest.raises(DockerError, match="edge-config exists and is not the edge's"):
         edge.bring(config("one"))
-    assert edgefile.placed(edge.docker, edge.stack.name) == ""

@@ -151,6 +151,27 @@ def test_the_job_is_the_edge_with_another_command() -> None:
     assert edge["TaskTemplate"]["ContainerSpec"]["User"] == "haproxy", "the edge's own is as it was"
 
 
+def live(name: str, edge: str, stack: str = "small", kind: str = "") -> dict[str, Any]:
+    labels = {"llmdeploy.stack": stack, "llmdeploy.edge": edge, **({"llmdeploy.kind": kind} if kind else {})}
+    return {"Spec": {"Name": name, "Labels": labels}}
+
+
+@pytest.mark.parametrize(
+    ("services", "expected"),
+    [
+        ([], ""),
+        ([live("edge", "old")], "old"),
+        ([live("edge", "old"), live("edge-config", "new", kind="helper")], "new"),
+        ([live("edge-config", "new", kind="helper")], "new"),
+        ([live("edge", "old"), live("edge-config", "new", "another", "helper")], "old"),
+        ([live("edge", "old", "another")], ""),
+        ([{"Spec": {"Name": "edge", "Labels": None}}], ""),
+    ],
+)
+def test_what_the_hosts_were_given_last(services: list[dict[str, Any]], expected: str) -> None:
+    assert edgejob.placed({one["Spec"]["Name"]: one for one in services}, "small") == expected
+
+
 def test_names_fit_swarm() -> None:
     assert edgejob.sha("x") == "2d711642b726"
     assert edgejob.config_name("small", edgejob.sha("x")) == "small.edge.2d711642b726"
