@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 DEVELOPMENT = (ROOT / "docs" / "development.md").read_text()
 DEV, FOUR = "tests/e2e/test_dev.py", "tests/e2e/test_four_hosts.py"
+ROLLBACK = "tests/e2e/test_rollback.py"
+BACK, PEOPLE, UPKEEP = "tests/e2e/test_taking_back.py", "tests/e2e/test_two_people.py", "tests/e2e/test_upkeep.py"
 HISTORY = "tests/docker/reads/test_history.py"
 INTERRUPTS, VARIANTS = "tests/e2e/test_interrupts.py", "tests/e2e/test_variants.py"
 
@@ -41,6 +43,22 @@ ELSEWHERE = {
     "llmdeploy staging history": (HISTORY, "test_every_machine_sees_the_same_history", "dev history --json"),
     "llmdeploy staging history show 12": (HISTORY, "test_one_release_whole", "dev history show 2"),
     "llmdeploy staging history diff 11 12": (HISTORY, "test_two_releases_compared", "dev history diff 1 2"),
+    "llmdeploy staging update": (ROLLBACK, "test_an_update_of_one_service_leaves_the_others", "staging update"),
+    "llmdeploy staging update billing": (
+        ROLLBACK, "test_an_update_of_one_service_leaves_the_others", "staging update billing",
+    ),
+    "llmdeploy staging update --image billing=registry.example.com/billing:1.4": (
+        ROLLBACK, "test_another_image_until_the_next_deploy", "staging update --image billing=",
+    ),
+    "llmdeploy staging scale billing=2": (ROLLBACK, "test_scale_and_back", "staging scale billing=2"),
+    "llmdeploy staging rollback": (ROLLBACK, "test_a_rollback_goes_to_the_last_good_release", "staging rollback"),
+    "llmdeploy staging rollback 12": (ROLLBACK, "test_a_rollback_to_a_number_and_to_where_it_is", "staging rollback 3"),
+    "llmdeploy staging abort": (ROLLBACK, "test_abort_with_nothing_under_way", "staging abort"),
+    "llmdeploy staging deploy --canary": (
+        BACK, "test_a_canary_that_dies_is_the_only_one_that_was_replaced", "--canary",
+    ),
+    "llmdeploy staging unlock --force": (PEOPLE, "test_a_lock_that_is_forced_open_is_recorded", '"unlock", "--force"'),
+    "llmdeploy staging prune": (UPKEEP, "test_prune_takes_what_is_ours_and_not_needed", "staging prune"),
     "llmdeploy staging verify": (FOUR, "test_verify_asks_everything", "staging verify"),
     "llmdeploy staging plan --json": (FOUR, "test_plan_shows_a_change_and_makes_none", "staging plan --json"),
     "llmdeploy staging deploy --yes --plain": (

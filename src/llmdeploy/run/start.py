@@ -87,6 +87,7 @@ class _Run:
     _forced: Status | None = None
     _asked_to_stop: bool = False
     _done: Done | None = None
+    _telling: threading.Thread | None = None
 
     def follow(self, signals: Signals, deadline: float, stop_patience: float) -> RunOutcome:
         """Out: the outcome, after the last event has been handed on."""
@@ -101,6 +102,7 @@ class _Run:
             elif time.monotonic() > ends and self._done is None:
                 self._late(signals)
                 ends = time.monotonic() + stop_patience
+        self._hear_out()
         return outcome(
             self.seen,
             forced=self._forced,
@@ -149,6 +151,15 @@ class _Run:
                 self._wait_for_engine()
                 self._end_as("detached", signals)
 
+    def _hear_out(self) -> None:
+        """Hands on that the engine could not be told to stop, should that come after everything else."""
+        if self._telling is not None:
+            self._telling.join(_TICK)
+        while not self.worker.queue.empty():
+            item = self.worker.queue.get()
+            if isinstance(item, Event):
+                self._emit(item)
+
     def _catch_up(self) -> None:
         """Hands on what has come while a person was asked."""
         while self._done is None and not self.worker.queue.empty():
@@ -170,7 +181,8 @@ class _Run:
             return
         told = "stopping: the release engine has been told and takes it back; once more to leave it alone with that"
         self._emit(Note("warning", told))
-        threading.Thread(target=self._tell_engine, args=(self.request_stop,), daemon=True).start()
+        self._telling = threading.Thread(target=self._tell_engine, args=(self.request_stop,), daemon=True)
+        self._telling.start()
 
     def _tell_engine(self, request_stop: Callable[[], None]) -> None:
         try:

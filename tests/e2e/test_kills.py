@@ -1,0 +1,194 @@
+"""Whatever dies in a release, with -9 or for want of power: the stack serves on, and the next run brings it to an end.
+
+LLMDEPLOY_E2E_KILLS says how many kills (default 4), of the engine, of the manager's Docker, of the manager itself and
+of the engine while it takes back, in turn. `billing` has a replica on each of two hosts and is asked all the time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import shlex
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.conftest import MakeImages, MakeProject
+from tests.e2e.runs import configs, docker_on, services
+from tests.e2e.small import HOSTS, Site, make_site
+from tests.e2e.stack import Project, Result, cli, eventually, ok, start
+from tests.e2e.traffic import Traffic
+from tests.lab import Host
+from tests.lab.fixtures import LabFactory
+
+KILLS = int(os.environ.get("LLMDEPLOY_E2E_KILLS", "4"))
+SEED = int(os.environ.get("LLMDEPLOY_E2E_SEED", "20261123"))
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300 + 150 * KILLS)]
+
+DEPLOY = "staging deploy --plain"
+CATALOGUE = """
+stack: small
+edge: {build: edge, memory: 256MB}
+defaults: {build: demo, memory: 256MB, stop_grace: 3}
+services:
+  billing:
+    group: both
+    replicas: 2
+    ports: [{number: 8082, protocol: http, published: true}]
+    health: {interval: 1, start_period: 5}
+  rate-limiter:
+    group: tail
+    ports: [{number: 50051, protocol: grpc, published: true}]
+    health: {interval: 1, start_period: 5}
+  user-dashboard:
+    group: head
+    ports: [{number: 3000, protocol: web, published: true}]
+    depends_on: [billing]
+    health: {interval: 1, start_period: 5}
+"""
+NAMES = ("billing", "rate-limiter", "user-dashboard")
+KINDS = ("engine", "docker", "manager", "engine, taking back")
+STEPS = {"engine": 14, "docker": 14, "manager": 14, "engine, taking back": 8}  # progress lines that there are at least
+# On the manager: waits for a job newer than $1 and for $2 lines of its progress (after the way back began, with $3).
+WAIT = """
+while [ "$(ls -t /var/lib/llmdeploy/jobs | head -n 1)" = "$1" ]; do sleep 0.02; done
+cd "/var/lib/llmdeploy/jobs/$(ls -t /var/lib/llmdeploy/jobs | head -n 1)"
+lines() { cat progress.jsonl 2>/dev/null | if [ -n "$3" ]; then sed -n '/taking-back/,$p'; else cat; fi | wc -l; }
+until [ "$(lines "$@")" -ge "$2" ] || grep -q '"kind": "end"' progress.jsonl; do sleep 0.02; done
+"""
+KILL_ENGINE = """grep -q '"kind": "end"' progress.jsonl || kill -9 $(cat pid)"""
+KILL_DOCKER = "kill -9 $(pidof dockerd)"
+
+
+@pytest.fixture(scope="module")
+def site(lab_factory: LabFactory, make_project: MakeProject, make_images: MakeImages) -> Iterator[Site]:
+    lab = lab_factory(HOSTS)
+    site = make_site(lab, make_project, make_images)
+    site.project.catalogue(CATALOGUE)
+    groups = {"head": ["head"], "tail": ["tail"], "both": ["head", "tail"]}
+    site.project.inventory("staging", lab.inventory_ini(groups=groups))
+    site.ready()
+    assert sorted(site.services()["billing"].values()) == ["head", "tail"], "one replica on each host"
+    yield site
+    lab.down()
+
+
+@pytest.fixture(scope="module")
+def elsewhere(site: Site) -> Project:
+    """The same project on another machine."""
+    root = site.project.root.with_name("elsewhere")
+    shutil.copytree(site.project.root, root)
+    return Project(root)
+
+
+def rounds(site: Site) -> set[str]:
+    """The ROUND of each service."""
+    found = services(docker_on(site.lab["head"]))
+    envs = [found[name]["Spec"]["TaskTemplate"]["ContainerSpec"].get("Env") or [] for name in NAMES]
+    return {next((text.removeprefix("ROUND=") for text in env if text.startswith("ROUND=")), "") for env in envs}
+
+
+def words(number: int, *more: str) -> list[str]:
+    """A deploy that changes all services."""
+    settings = [f"services.{name}.environment.ROUND={number}" for name in NAMES]
+    return [*shlex.split(DEPLOY), *(word for value in [*settings, *more] for word in ("--set", value))]
+
+
+def strike(site: Site, kind: str, step: int, former: str) -> None:
+    """Wait for the step of the release that comes after the job `former`, and kill."""
+    head = site.lab["head"]
+    wait = ["sh", "-c", WAIT + {"engine": KILL_ENGINE, "docker": KILL_DOCKER}.get(kind.partition(",")[0], "true")]
+    arguments = [*wait, "wait", former, str(step), "back" if "back" in kind else ""]
+    head.exec(shlex.join(arguments), check=False)
+    if kind == "docker":
+        time.sleep(2)
+        head.exec("rm -f /var/run/docker.pid; service docker start || (setsid dockerd </dev/null >/dev/null 2>&1 &)")
+        head.wait()
+    elif kind == "manager":
+        head.kill()
+        time.sleep(2)
+        head.start()
+
+
+def newest_job(manager: Host) -> str:
+    return manager.exec("ls -t /var/lib/llmdeploy/jobs | head -n 1").stdout.strip()
+
+
+def answers(site: Site) -> bool:
+    """Whether the manager has its cluster again, with both hosts."""
+    said = site.lab["head"].docker("node ls --format {{.Status}}", check=False)
+    return said.returncode == 0 and said.stdout.split() == ["Ready", "Ready"]
+
+
+def interrupted_release(site: Site, number: int, kind: str, step: int) -> Result:
+    """A release in which something is killed; afterwards the manager is there again."""
+    former = newest_job(site.lab["head"])
+    broken = ["services.user-dashboard.environment.DEMO_CRASH=1"] if "back" in kind else []
+    run = start(site.project, words(number, *broken))
+    killer = threading.Thread(target=strike, args=(site, kind, step, former))
+    killer.start()
+    ended = run.end(240)
+    killer.join(120)
+    assert not killer.is_alive()
+    eventually("the manager is back", lambda: answers(site), 120)
+    return ended
+
+
+def verdicts(project: Project) -> dict[int, str]:
+    """Release → how it ended, as any machine is told."""
+    return {row["number"]: row["verdict"] for row in ok(cli(project, "staging history --json")).data["releases"]}
+
+
+def told_as_open(project: Project, number: int) -> bool:
+    """Whether `status` says so; what it looked like before is no news to a killed run's own machine."""
+    return f"release {number} was left open" in cli(project, "staging status").stdout
+
+
+def test_kills_leave_nothing_half_way(site: Site, elsewhere: Project) -> None:
+    chance, open_ones = random.Random(SEED), 0
+    with Traffic(site.lab["tail"].ip, 8082) as asked:
+        asked.flows()
+        for number, kind in zip(range(1, KILLS + 1), itertools.cycle(KINDS)):
+            step, lost = chance.randint(1, STEPS[kind]), len(asked.lost)
+            name = f"kill {number}: {kind} at step {step}"
+            ended = interrupted_release(site, number, kind, step)
+            assert not ended.left, name
+            newest, verdict = max(verdicts(elsewhere).items())
+            if verdict == "running":
+                open_ones += 1
+                eventually("status tells of the open release", lambda: told_as_open(elsewhere, newest), 90)  # noqa: B023
+            again = ok(cli(elsewhere, words(number)))
+            assert rounds(site) == {str(number)}, name
+            assert all(site.services().values()), name
+            assert "small.lock" not in configs(docker_on(site.lab["head"])), name
+            assert "running" not in verdicts(elsewhere).values(), name
+            ok(cli(elsewhere, "staging status"))
+            missed = asked.lost[lost:]
+            print(f"{name}: exit {ended.code}, left {verdict}, again {again.seconds:.0f} s, lost {missed}")
+            assert len(missed) <= (0 if "engine" in kind else 40), (name, missed)
+        asked.flows()
+    assert open_ones >= KILLS // 2, "most were killed in the middle of their work"
+    print(asked)
+
+
+def test_abort_from_another_machine(site: Site, elsewhere: Project) -> None:
+    before = rounds(site)
+    slow = ["services.billing.environment.DEMO_SLOW_START=60", "services.billing.health.start_period=90"]
+    with Traffic(site.lab["tail"].ip, 8082) as asked:
+        run = start(site.project, words(99, *slow))
+        run.wait_for("done         rate-limiter")
+        aborted = ok(cli(elsewhere, "staging abort --plain --yes --message 'wrong day'"))
+        stopped = ok(run.end(), 130)
+        asked.flows()
+    for said in (aborted.stdout, stopped.stdout):
+        assert "everything is back on release" in said
+    assert "back         rate-limiter" in aborted.stdout
+    assert rounds(site) == before
+    assert max(verdicts(elsewhere).items())[1] == "rolled back"
+    assert "small.lock" not in configs(docker_on(site.lab["head"]))
+    assert not asked.lost
+    ok(cli(elsewhere, "staging status"))
