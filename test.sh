@@ -15,7 +15,7 @@ lint() {
     ANSIBLE_LIBRARY=playbooks/library ANSIBLE_ACTION_PLUGINS=playbooks/action_plugins ANSIBLE_ROLES_PATH=playbooks/roles \
         ansible-lint --offline --strict --profile production playbooks
 }
-unit() { pytest tests/unit "$@"; }
+unit() { pytest --numprocesses auto --dist loadfile tests/unit "$@"; }
 playbooks() { pytest tests/playbooks "$@"; }
 in_docker() { pytest tests/docker "$@"; }
 e2e() { pytest tests/lab tests/e2e "$@"; }
