@@ -13,7 +13,9 @@ from benchmarks.figures import ROLLBACK, SLOWEST, UPDATE, Figures, overhead
 from benchmarks.stage import ENVIRONMENT, Stage
 from benchmarks.timing import FailedRunError, Sample, timed
 from benchmarks.traffic import versions
+from benchmarks.ways import parts_of_release
 
+EDGE = "edge"
 ONE = ("gateway", "tail-go", "model-proxy")
 CALM = 15.0  # seconds after a release: what was replaced has ended then
 ENDED = 40.0
@@ -87,7 +89,8 @@ def rollback(stage: Stage, figures: Figures, runs: int) -> None:
                 time.sleep(CALM)
             sample = run()
             _all_run(stage, ten, f"old-{mark}")
-            figures.add(ROLLBACK, way, replace(sample, parts=_starts(stage, sample)))
+            split = parts_of_release(stage, sample) if way == "ours" else {}
+            figures.add(ROLLBACK, way, replace(sample, parts={**_starts(stage, sample), **split}))
             time.sleep(CALM)
 
 
@@ -125,7 +128,8 @@ def update(stage: Stage, figures: Figures, runs: int) -> None:
             change = versions([name], f"one-{int(time.time()) % 100000}-{number}")
             sample = stage.llmdeploy("update", name, "--yes", "--plain", *change)
             parts = parts_of_update(_settled(stage, name), name, sample.began)
-            figures.add(UPDATE, name, replace(sample, parts={**parts, "overhead": overhead(sample.seconds, parts)}))
+            parts["overhead"] = overhead(sample.seconds, parts)
+            figures.add(UPDATE, name, replace(sample, parts={**parts, **parts_of_release(stage, sample)}))
             time.sleep(CALM)
 
 
@@ -148,4 +152,5 @@ def _default(stage: Stage) -> list[str]:
     stage.llmdeploy("deploy", "--yes", "--plain")
     stage.chat()
     time.sleep(CALM)
-    return sorted(one["Spec"]["Name"] for one in stage.services() if one["Spec"]["Name"] != "edge")
+    specs = [one["Spec"] for one in stage.services()]
+    return sorted(one["Name"] for one in specs if one["Name"] != EDGE and not one["Labels"].get("llmdeploy.kind"))

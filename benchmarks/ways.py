@@ -35,7 +35,7 @@ class Prepared:
     def ours(self) -> Sample:
         """Deploy by llmdeploy; nothing runs yet."""
         sample = self.stage.llmdeploy("deploy", "--yes", "--plain")
-        return replace(sample, parts=_release(self.stage, sample))
+        return replace(sample, parts=parts_of_release(self.stage, sample))
 
     def ours_again(self) -> Sample:
         """Deploy by llmdeploy; all is as wanted, and no service may be written."""
@@ -98,8 +98,8 @@ class Prepared:
         return {one["Spec"]["Name"]: one["Version"]["Index"] for one in self.stage.services()}
 
 
-def _release(stage: Stage, sample: Sample) -> dict[str, float]:
-    """Where a deploy's time went, from the engine's own progress lines of the newest job on the manager."""
+def parts_of_release(stage: Stage, sample: Sample) -> dict[str, float]:
+    """Return where a command's time went, from the engine's own progress lines of the newest job on the manager."""
     newest = "cat $(ls -td /var/lib/llmdeploy/jobs/*/ | head -n 1)progress.jsonl"
     lines = [json.loads(line) for line in stage.manager.exec(newest).stdout.splitlines()]
     began, ended = lines[0]["t"], lines[-1]["t"]
