@@ -147,14 +147,17 @@ class Docker:
         """The last lines a task printed, on whichever node, waiting at most a few seconds."""
         parameters = {"stdout": True, "stderr": True, "tail": lines}
         url, until = self._client._url("/tasks/{0}/logs", task_id), time.monotonic() + LOG_SECONDS
-        response = self._client.get(url, params=parameters, stream=True, timeout=LOG_SECONDS)
-        with response:
-            self._client._raise_for_status(response)
-            data = b""
-            for chunk in response.iter_content(None):
-                data += chunk
-                if time.monotonic() > until:
-                    break
+        data = b""
+        try:
+            with self._client.get(url, params=parameters, stream=True, timeout=LOG_SECONDS) as response:
+                self._client._raise_for_status(response)
+                for chunk in response.iter_content(None):
+                    data += chunk
+                    if time.monotonic() > until:
+                        break
+        except (OSError, docker_errors.DockerException) as problem:
+            if not data:
+                raise _typed(problem) from problem
         return _frames(data)
 
     def _get(self, path: str, params: Json | None = None) -> Any:

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import schedule, spec, tasks
+from . import edgejob, schedule, spec, tasks
 from .api import ConflictError, Docker, Json
 
 EDGE = "edge"  # the service through which published ports are asked
@@ -35,6 +35,7 @@ class Unit:
     canary: float = 0.0  # seconds its first replica is watched before the others follow; 0: no canary
     remove: bool = False
     live: Json | None = None  # as found by the comparison
+    placed: str = ""  # the edge: which configuration its hosts were given last
     changes: list[str] = field(default_factory=list)
     stage: str = ""  # what is under way before the service as a whole: "configuration" (of the edge), "canary"
     state: str = "waiting"
@@ -101,6 +102,7 @@ def compare(docker: Docker, job: Mapping[str, Any], pins: Mapping[str, str]) -> 
         wanted = spec.wanted(name, entry, pins[entry["image"]], job["stack"], docker.api_version)
         unit = _unit(name, entry, wanted, canary=bool(job.get("canary")))
         unit.live = live.get(name)
+        unit.placed = edgejob.placed(live, job["stack"]) if name == EDGE else ""
         problems += _problems(unit, job["stack"], ids)
         unit.changes = _changes(unit, job, {value: key for key, value in ids["networks"].items()})
         units[name] = unit
@@ -170,9 +172,15 @@ def _changes(unit: Unit, job: Mapping[str, Any], names: spec.Names) -> list[str]
     state = ((unit.live or {}).get("UpdateStatus") or {}).get("State")
     if not found and state in ("paused", "rollback_paused"):  # Docker goes on only after another write
         found.append("paused update resumed")
-    if unit.name == EDGE and (job.get("edge") or {}).get("force"):
-        found.append("configuration put back on its hosts")
+    if unit.name == EDGE and unit.live and new_configuration(unit, job):
+        found = found or ["configuration put back on its hosts"]
     return found
+
+
+def new_configuration(unit: Unit, job: Mapping[str, Any]) -> bool:
+    """Whether the edge's hosts need another file before the service is written."""
+    edge, new = job.get("edge") or {}, unit.wanted["Labels"].get(edgejob.LABEL)
+    return bool(edge.get("config") and new) and (unit.placed != new or bool(edge.get("force")))
 
 
 def _problems(unit: Unit, stack: str, ids: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import edgefile, schedule, watch
 from .api import ConflictError, Docker, DockerError, UnreachableError
-from .compare import EDGE, Comparison, Unit
+from .compare import EDGE, Comparison, Unit, new_configuration
 from .failure import describe
 from .progress import Progress, harmless
 from .say import Teller
@@ -168,7 +168,7 @@ class Release:
             self._advance(unit, services, current)
         elif unit.remove:
             self._attempt(unit, lambda: watch.remove(self._docker, unit))
-        elif unit.name == EDGE and self._new_configuration(unit):
+        elif unit.name == EDGE and new_configuration(unit, self._job):
             unit.stage, unit.touched = "configuration", True
             self._attempt(unit, lambda: self._configure(unit))
         else:
@@ -186,13 +186,6 @@ class Release:
         except DockerError as problem:
             self._fail(unit, f"Docker refused it: {problem}")
         return unit.state != "failed"
-
-    def _new_configuration(self, unit: Unit) -> bool:
-        """Whether HAProxy needs another file before the service is written."""
-        edge = self._job.get("edge") or {}
-        old = ((unit.live or {}).get("Spec") or {}).get("Labels") or {}
-        new = unit.wanted["Labels"].get(edgefile.LABEL)
-        return bool(edge.get("config") and new) and (old.get(edgefile.LABEL) != new or bool(edge.get("force")))
 
     def _configure(self, unit: Unit) -> None:
         edgefile.publish(self._docker, self._job["stack"], self._job["edge"]["config"])

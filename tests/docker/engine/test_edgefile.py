@@ -15,7 +15,7 @@ import pytest
 
 from llmdeploy.engine import edgefile
 from llmdeploy.engine.api import Docker, DockerError
-from tests.docker.engine.conftest import Stack
+from tests.docker.engine.conftest import Job, Stack, end
 from tests.lab import roots
 from tests.lab.engine import ensure_engine
 
@@ -219,3 +219,30 @@ def test_a_foreign_service_of_the_same_name_is_left_alone(edge: Edge) -> None:
     edge.docker.create({**spec, "Name": "edge-config", "EndpointSpec": None, "Mode": {"Replicated": {"Replicas": 0}}})
     with pytest.raises(DockerError, match="edge-config exists and is not the edge's"):
         edge.bring(config("one"))
+
+
+def release(edge: Edge, text: str, *ports: int) -> Job:
+    """A release of the edge alone."""
+    job, spec = edge.stack.job({}), edge.spec(text)
+    more = [{**spec["EndpointSpec"]["Ports"][0], "PublishedPort": port} for port in ports]
+    spec["EndpointSpec"]["Ports"] += more
+    spec["TaskTemplate"]["ContainerSpec"]["Image"] = ""
+    edge.stack.pins["haproxy"] = edge.image
+    entry = {"wave": 1, "image": "haproxy", "spec": spec, "depends_on": [], "stability": 0.3, "deadline": 40.0}
+    return {**job, "edge": {"config": text}, "services": {"edge": entry}}
+
+
+def test_a_release_that_fails_after_the_configuration_was_placed_brings_the_old_one_back(edge: Edge) -> None:
+    assert end(edge.stack.run(release(edge, config("one"))))["verdict"] == "done"
+    assert edge.answers() == "one"
+    tasks = edge.containers("edge")
+    lines = edge.stack.run(release(edge, config("two"), PORT))  # Docker refuses one port twice
+    assert end(lines)["verdict"] == "rolled-back", lines
+    assert end(lines)["taken_back"]["services"] == ["edge"]
+    assert edge.file.read_text() == config("one")
+    assert edge.answers() == "one"
+    assert edge.containers("edge") == tasks
+    lines = edge.stack.run(release(edge, config("two")))
+    assert end(lines)["verdict"] == "done"
+    assert edge.answers() == "two"
+    assert end(edge.stack.run(release(edge, config("two"))))["verdict"] == "unchanged"

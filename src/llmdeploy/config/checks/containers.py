@@ -21,8 +21,8 @@ def check(draft: Draft) -> Iterator[Problem]:
     """Images, resources, environment and volumes of all services and of the edge; reserved names."""
     for name, service in draft.services():
         path: KeyPath = ("services", name)
-        if name == "edge":
-            yield draft.problem(*path, why="the name `edge` belongs to the edge proxy", value="")
+        if name in ("edge", "edge-config"):
+            yield draft.problem(*path, why=f"the name `{name}` belongs to the edge proxy", value="")
         yield from _container(draft, path, service)
     yield from _container(draft, ("edge",), draft.settings.edge)
 
