@@ -41,6 +41,11 @@ services:
     ports: [{number: 50051, protocol: grpc, published: true}]
     replicas: 2
     health: {interval: 1}
+  model-proxy:
+    group: tail
+    ports: [{number: 8100, protocol: http}, {number: 50061, protocol: grpc, published: true}]
+    replicas: 2
+    health: {interval: 1}
   user-dashboard:
     group: head
     ports: [{number: 3000, protocol: web}]
@@ -242,6 +247,34 @@ def test_grpc_is_balanced_by_request(site: Site) -> None:
     assert min(seen.values()) >= 20, seen
 
 
+def test_grpc_of_a_service_with_http_health_goes_on_while_it_is_replaced(site: Site) -> None:
+    """Each replica of a gRPC port is checked over HTTP/1, not only the first that the edge ever knew."""
+    old = set(site.services()["model-proxy"])
+    lost: list[str] = []
+    calls = 0
+    run = start(site.project, site.words(DEPLOY, "services.model-proxy.environment.DEMO_VERSION=2"))
+    with closing(grpc.insecure_channel(f"{site.lab['head'].ip}:50061", options=[("grpc.enable_http_proxy", 0)])) as way:
+        call = way.unary_unary("/grpc.health.v1.Health/Check", lambda data: data, lambda data: data)
+        after: float | None = None
+        while after is None or time.monotonic() < after + 5:
+            after = time.monotonic() if after is None and run.process.poll() is not None else after
+            calls += 1
+            try:
+                assert call(b"", timeout=30) == b"\x08\x01"
+            except grpc.RpcError as error:
+                lost.append(f"{error.code()}: {error.details()}")
+            time.sleep(0.05)
+    ok(run.end())
+    assert not old & set(site.services()["model-proxy"])
+    assert not lost, f"{len(lost)} of {calls}: {lost[:3]}"
+
+
 def test_the_stack_is_as_the_files_say(site: Site) -> None:
     site.ready()
-    assert set(services(docker_on(site.lab["head"]))) == {"edge", "billing", "rate-limiter", "user-dashboard"}
+    assert set(services(docker_on(site.lab["head"]))) == {
+        "edge",
+        "billing",
+        "rate-limiter",
+        "model-proxy",
+        "user-dashboard",
+    }

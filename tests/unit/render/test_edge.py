@@ -43,7 +43,7 @@ def test_each_published_port_gets_a_route_checked_by_the_services_own_health() -
     "line",
     [
         "bind :50061 proto h2",
-        "server-template r 8 tasks.model:50061 proto h2 check-proto h1 port 8100",
+        "server-template r 8 tasks.model:50061 proto h2 port 8100",
         "server-template r 8 tasks.model:8100",
         "load-server-state-from-file global",
         "timeout tunnel 600s",
