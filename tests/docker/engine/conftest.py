@@ -58,7 +58,7 @@ class Stack:
 
     def spec(self, script: str = "exec sleep 600", **container: Any) -> dict[str, Any]:
         """A specification as the release room makes it, running a shell script."""
-        health = {"Test": ["CMD", "true"], "Interval": NANO // 4, "Timeout": NANO, "Retries": 1}
+        health = {"Test": ["CMD", "true"], "Interval": NANO // 4, "Timeout": 20 * NANO, "Retries": 1}
         return {
             "Labels": {"llmdeploy.stack": self.name},
             "TaskTemplate": {

@@ -74,7 +74,12 @@ def test_who_lost_the_lock_stops(stack: Stack, monkeypatch: pytest.MonkeyPatch) 
 def test_stop_starts_nothing_new_and_ends_what_flies(stack: Stack) -> None:
     job = stack.job({"a": (stack.spec(), []), "b": (stack.spec(), ["a"])}, on_failure="keep")
     folder = run.prepare(stack.folder, job, stack.pins)
-    threading.Timer(0.5, (folder / "stop").touch).start()
+
+    def stop() -> None:
+        _until(folder, "service")
+        (folder / "stop").touch()
+
+    threading.Thread(target=stop).start()
     assert run.run(folder) == 130
     lines = read(folder)[0]
     assert end(lines)["verdict"] == "stopped"
