@@ -59,9 +59,9 @@ def taken() -> str:
     state = shell.docker("info", "--format", "{{.Swarm.LocalNodeState}}").stdout.strip()
     if state != "inactive":
         return f"this machine's Docker is in a Swarm already ({state}): somebody else uses it"
-    for folder in FOLDERS:
-        if folder.exists():
-            return f"{folder} is there already: a deployment of somebody else"
+    for path in (FOLDERS[0], FOLDERS[1] / "host.json"):  # building the images has made the second folder
+        if path.exists():
+            return f"{path} is there already: a deployment of somebody else"
     ports = [*HTTP_PORTS.values(), *(port for ports in GRPC_PORTS.values() for port in ports), 8404]
     busy = [port for port in ports if not free(port)]
     return f"ports in use on this machine: {busy}" if busy else ""
