@@ -121,8 +121,7 @@ def test_another_image_until_the_next_deploy(site: Site) -> None:
     head.exec(f"printf 'FROM {site.images[1]}\nENV HOTFIX=1\n' | DOCKER_BUILDKIT=0 docker build --quiet --tag {ref} -")
     done = ok(site.run(f"staging update --image billing={ref} --plain"))
     assert "the next deploy goes back" in done.stdout
-    image = services(docker_on(head))["billing"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
-    assert image == head.docker(["image", "inspect", "--format", "{{.Id}}", ref]).stdout.strip()
+    assert running(site) == head.docker(["image", "inspect", "--format", "{{.Id}}", ref]).stdout.strip()
     assert rounds(site) == {"billing": "4", "user-dashboard": "3"}
 
 
@@ -136,6 +135,23 @@ def test_an_image_that_does_not_work_is_taken_back(site: Site) -> None:
     assert "billing failed on tail-server: it crashed" in error["message"]
     assert "Everything is back on release " in error["message"]
     assert newest(site)["verdict"] == "rolled back"
+
+
+def test_an_image_that_a_host_has_lost_is_copied_from_another(site: Site) -> None:
+    """Called by its id: no host needs to know what the release called it."""
+    hotfix, (head, tail) = int(newest(site)["number"]) - 1, site.lab
+    ok(site.run("staging rollback --plain"))
+    remove = "docker image rm --force example.invalid/billing:hotfix"
+    eventually("the old task is gone", lambda: "Deleted" in tail.exec(remove).stdout)
+    head.exec("docker tag example.invalid/billing:hotfix kept && docker rmi example.invalid/billing:hotfix")
+    done = ok(site.run(f"staging rollback {hotfix} --plain"))
+    assert "Deliver the images that are missing" in done.stdout
+    assert tail.docker(["image", "inspect", "--format", "{{.Config.Env}}", running(site)]).stdout.count("HOTFIX=1")
+
+
+def running(site: Site) -> str:
+    """The image that billing is pinned to."""
+    return str(services(docker_on(site.lab["head"]))["billing"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"])
 
 
 def test_scale_and_back(site: Site) -> None:
