@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from . import edgefile, schedule, watch
+from . import edgefile, schedule, spec, watch
 from .api import ConflictError, Docker, DockerError, UnreachableError
 from .compare import EDGE, Comparison, Unit, new_configuration
 from .failure import describe
@@ -237,6 +237,9 @@ class Release:
             self._fail(unit, unit.detail)
         elif state == "done":
             unit.stage = ""
+            if unit.live and not spec.diff(unit.live["Spec"], unit.wanted, self._names):
+                unit.service_id = unit.live["ID"]  # only its hosts had another file: the service stays as it is
+                return
             self._attempt(unit, lambda: watch.write(self._docker, unit, self._found, self._number))
         else:
             self._deadline(unit, time.monotonic())
