@@ -156,7 +156,7 @@ def test_unchanged_but_broken_is_waited_for_and_a_paused_update_is_resumed(stack
     flag.unlink()
     for container in stack.client.containers(filters={"label": f"com.docker.swarm.service.name={stack.service('a')}"}):
         stack.client.kill(container["Id"])
-    job, deadline = stack.job(services), time.monotonic() + 10
+    job, deadline = stack.job(services), time.monotonic() + 60
     while run.unchanged(job, stack.pins):
         assert time.monotonic() < deadline
     flag.touch()
