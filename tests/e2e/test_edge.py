@@ -248,11 +248,12 @@ def test_grpc_is_balanced_by_request(site: Site) -> None:
 
 
 def test_grpc_of_a_service_with_http_health_goes_on_while_it_is_replaced(site: Site) -> None:
-    """Each replica of a gRPC port is checked over HTTP/1, not only the first that the edge ever knew."""
+    """One replica, then the other; each is checked over HTTP/1, not only the first that the edge ever knew."""
     old = set(site.services()["model-proxy"])
     lost: list[str] = []
     calls = 0
-    run = start(site.project, site.words(DEPLOY, "services.model-proxy.environment.DEMO_VERSION=2"))
+    watched = ("services.model-proxy.environment.DEMO_VERSION=2", "services.model-proxy.update.canary=3")
+    run = start(site.project, site.words("staging deploy --canary --plain", *watched))
     with closing(grpc.insecure_channel(f"{site.lab['head'].ip}:50061", options=[("grpc.enable_http_proxy", 0)])) as way:
         call = way.unary_unary("/grpc.health.v1.Health/Check", lambda data: data, lambda data: data)
         after: float | None = None
@@ -264,7 +265,7 @@ def test_grpc_of_a_service_with_http_health_goes_on_while_it_is_replaced(site: S
             except grpc.RpcError as error:
                 lost.append(f"{error.code()}: {error.details()}")
             time.sleep(0.05)
-    ok(run.end())
+    assert "canary" in ok(run.end()).stdout
     assert not old & set(site.services()["model-proxy"])
     assert not lost, f"{len(lost)} of {calls}: {lost[:3]}"
 

@@ -27,7 +27,7 @@ README = (ROOT / "README.md").read_text()
 DEVELOPMENT = (ROOT / "docs" / "development.md").read_text()
 DEV, FOUR = "tests/e2e/test_dev.py", "tests/e2e/test_four_hosts.py"
 ROLLBACK = "tests/e2e/test_rollback.py"
-BACK, PEOPLE, UPKEEP = "tests/e2e/test_taking_back.py", "tests/e2e/test_two_people.py", "tests/e2e/test_upkeep.py"
+EDGE, PEOPLE, UPKEEP = "tests/e2e/test_edge.py", "tests/e2e/test_two_people.py", "tests/e2e/test_upkeep.py"
 HISTORY = "tests/docker/reads/test_history.py"
 INTERRUPTS, VARIANTS = "tests/e2e/test_interrupts.py", "tests/e2e/test_variants.py"
 
@@ -55,7 +55,7 @@ ELSEWHERE = {
     "llmdeploy staging rollback 12": (ROLLBACK, "test_a_rollback_to_a_number_and_to_where_it_is", "staging rollback 3"),
     "llmdeploy staging abort": (ROLLBACK, "test_abort_with_nothing_under_way", "staging abort"),
     "llmdeploy staging deploy --canary": (
-        BACK, "test_a_canary_that_dies_is_the_only_one_that_was_replaced", "--canary",
+        EDGE, "test_grpc_of_a_service_with_http_health_goes_on_while_it_is_replaced", "staging deploy --canary",
     ),
     "llmdeploy staging unlock --force": (PEOPLE, "test_a_lock_that_is_forced_open_is_recorded", '"unlock", "--force"'),
     "llmdeploy staging prune": (UPKEEP, "test_prune_takes_what_is_ours_and_not_needed", "staging prune"),
