@@ -66,7 +66,7 @@ class Generator:
         began = time.monotonic()
         for number in itertools.count():
             due = began + number / rate
-            if due - began >= seconds:
+            if number / rate >= seconds:  # not due - began, which the clock's own size rounds
                 return
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             group.create_task(self._one(*next(turns), due))

@@ -80,7 +80,7 @@ def site(lab_factory: LabFactory, make_project: MakeProject, make_images: MakeIm
 @pytest.fixture(scope="module")
 def elsewhere(site: Site) -> Project:
     """The same project on another machine."""
-    root = site.project.root.with_name("elsewhere")
+    root = site.project.root.with_name(f"{site.project.root.name}-elsewhere")
     shutil.copytree(site.project.root, root)
     return Project(root)
 

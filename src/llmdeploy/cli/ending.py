@@ -29,7 +29,7 @@ def ended(session: Session, connection: Connection, job: Job, outcome: RunOutcom
     if outcome.exit_hint == Exit.DONE:
         error = {"message": "the playbook ended without a release", "hint": f"see {outcome.log_path}"}
         return Outcome("deploy", {**data, "verdict": "failed"}, Exit.FAILED, [error])
-    if outcome.end and outcome.exit_hint in (Exit.ROLLED_BACK, Exit.UNHEALTHY):
+    if outcome.end and (outcome.exit_hint in (Exit.ROLLED_BACK, Exit.UNHEALTHY) or outcome.end.verdict == "conflict"):
         error = release_error(outcome.end, told, job)
     else:
         hint = next_step(connection.name, str(job["action"]), outcome.exit_hint, outcome.status, data["verdict"])
@@ -59,13 +59,15 @@ def unchanged(job: Job, services: Sequence[Mapping[str, Any]], results: Sequence
 def release_error(end: ReleaseEnded, told: Told, job: Mapping[str, Any]) -> dict[str, str]:
     """The error for a release that failed: why, and what runs now. `job` has the environment, and more where known."""
     environment, message, back = str(job["environment"]), told.summary(end.summary), end.taken_back
+    changed = next_step(environment, "", Exit(end.exit), verdict=end.verdict) if end.verdict == "conflict" else ""
+    if back is None and changed:
+        return {"message": message, "hint": changed}
     if back is None:
         if FIRST in end.summary and FIRST not in message:
             message = f"{message}\n{end.summary[end.summary.index(FIRST) :]}"
         return {"message": message, "hint": _kept(environment, job)}
     if back["verified"]:
-        hint = "correct the cause and try again"
-        return {"message": f"{message}\n{_taken_back(back)}", "hint": hint}
+        return {"message": f"{message}\n{_taken_back(back)}", "hint": changed or "correct the cause and try again"}
     wrong = "\n".join([f"taking back to release {back['to']} failed:", *_stuck(back, end.summary)])
     return {"message": f"{message}\n{wrong}", "hint": f"llmdeploy {environment} rollback {back['to']}"}
 

@@ -12,6 +12,7 @@ from llmdeploy.errors import Problem
 
 MAX_NODES = 50_000  # after alias expansion: a few lines of nested aliases can stand for billions of values
 MAX_DEPTH = 50
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 
@@ -49,7 +50,7 @@ def scan(text: str, file: str) -> None:
                 depth -= 1
             if depth > MAX_DEPTH:
                 line = event.start_mark.line + 1 if event.start_mark else 0
-                raise refuse(file, line, f"nested deeper than {MAX_DEPTH} levels")
+                raise refuse(file, line, TOO_DEEP)
     except yaml.YAMLError as error:
         raise _broken(error, text, file) from None
     except UnicodeEncodeError:
@@ -60,6 +61,8 @@ def _broken(error: yaml.YAMLError, text: str, file: str) -> Exception:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0)) + 1
+    if "maximum nesting depth" in what:  # libyaml has a limit of its own, and looks ahead of our counting
+        return refuse(file, line, TOO_DEEP)
     lines = text.splitlines() or [""]
     line = min(line, len(lines))  # an end that is missing is missed after the last line
     hint = "indent with spaces, not with tabs" if lines[line - 1].lstrip(" ").startswith("\t") else ""

@@ -116,6 +116,16 @@ def test_7_after_a_failed_way_back_says_what_runs_where_and_what_to_type() -> No
     assert error["hint"] == "llmdeploy dev rollback 4"
 
 
+def test_4_says_who_else_wrote_what_and_what_to_look_at() -> None:
+    theirs = Failure("billing", "billing was changed by somebody else during this release (replicas 1 → 2)", "tail")
+    error = release_error(ReleaseEnded("conflict", 4, "billing: failed"), told(theirs), JOB)
+    assert "changed by somebody else during this release (replicas 1 → 2)" in error["message"]
+    assert error["hint"] == "llmdeploy dev plan shows what is different now"
+    error = release_error(ReleaseEnded("conflict", 4, "billing: failed", taken_back=BACK), told(theirs), JOB)
+    assert "Everything is back on release 4" in error["message"]
+    assert error["hint"] == "llmdeploy dev plan shows what is different now"
+
+
 def test_7_kept_for_looking_names_the_way_back() -> None:
     error = release_error(ReleaseEnded("unhealthy", 7, "…"), told(FAILURE), {**JOB, "on_failure": "keep"})
     assert error["hint"] == "kept for looking: llmdeploy dev status; llmdeploy dev rollback takes it back"
