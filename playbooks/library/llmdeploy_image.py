@@ -281,10 +281,14 @@ def _expand(text: str, values: dict[str, str]) -> str:
     )
 
 
-def mirrors(suite: str) -> list[str]:
-    """Where this host takes Debian's packages from; nothing where it names no place, then mmdebstrap knows some."""
-    files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
-    text = "\n".join(path.read_text(errors="replace") for path in files if path.suffix in (".list", ".sources"))
+def mirrors(suite: str, apt: Path = Path("/etc/apt")) -> list[str]:
+    """Where this host takes Debian's packages from; nothing where it names no place, then mmdebstrap knows some.
+
+    Each of the files may be missing: newer Debian has `sources.list.d/debian.sources` only.
+    """
+    files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
+    kept = [path for path in files if path.suffix in (".list", ".sources") and path.is_file()]
+    text = "\n".join(path.read_text(errors="replace") for path in kept)
     return _mirrors(text, suite)
 
 

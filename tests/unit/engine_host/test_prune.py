@@ -111,17 +111,32 @@ Suites: bookworm bookworm-updates
 
 
 @pytest.fixture
-def mirrors(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], list[str]]:
+def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     known: dict[str, ModuleType] = {"": engine, ".host": host, ".host_images": host_images, ".host_prune": host_prune}
-    for name, module in known.items():
-        monkeypatch.setitem(sys.modules, f"ansible.module_utils.engine{name}", module)
+    for name, known_module in known.items():
+        monkeypatch.setitem(sys.modules, f"ansible.module_utils.engine{name}", known_module)
     spec = importlib.util.spec_from_file_location("llmdeploy_image", MODULE)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def mirrors(module: ModuleType) -> Callable[[str, str], list[str]]:
     found: Callable[[str, str], list[str]] = module._mirrors
     return found
+
+
+@pytest.mark.parametrize(("name", "text"), [("sources.list", SOURCES), ("sources.list.d/debian.sources", DEB822)])
+def test_a_host_may_have_only_one_of_the_files_of_apt(module: ModuleType, tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list.d" / "old.list.disabled").write_text("deb http://old.example.com/debian bookworm main\n")
+    (tmp_path / name).write_text(text)
+    assert "one.example.com/debian bookworm main" in module.mirrors("bookworm", tmp_path)[0]
+    (tmp_path / name).unlink()
+    assert module.mirrors("bookworm", tmp_path) == []
 
 
 def test_packages_come_from_where_the_host_takes_its_own(mirrors: Callable[[str, str], list[str]]) -> None:
