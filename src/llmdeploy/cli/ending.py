@@ -29,7 +29,7 @@ def ended(session: Session, connection: Connection, job: Job, outcome: RunOutcom
     if outcome.exit_hint == Exit.DONE:
         error = {"message": "the playbook ended without a release", "hint": f"see {outcome.log_path}"}
         return Outcome("deploy", {**data, "verdict": "failed"}, Exit.FAILED, [error])
-    if outcome.end and (outcome.exit_hint in (Exit.ROLLED_BACK, Exit.UNHEALTHY) or outcome.end.verdict == "conflict"):
+    if outcome.end and is_told_whole(outcome.exit_hint, outcome.end):
         error = release_error(outcome.end, told, job)
     else:
         hint = next_step(connection.name, str(job["action"]), outcome.exit_hint, outcome.status, data["verdict"])
@@ -56,20 +56,27 @@ def unchanged(job: Job, services: Sequence[Mapping[str, Any]], results: Sequence
     return Outcome("deploy", {**data, "services": list(services), "checks": list(results), "log": str(log.path)})
 
 
+def is_told_whole(code: Exit, end: ReleaseEnded) -> bool:
+    """Whether `release_error` has the words for this end: something failed, or somebody else wrote a service."""
+    return code in (Exit.ROLLED_BACK, Exit.UNHEALTHY) or end.verdict == "conflict"
+
+
 def release_error(end: ReleaseEnded, told: Told, job: Mapping[str, Any]) -> dict[str, str]:
     """The error for a release that failed: why, and what runs now. `job` has the environment, and more where known."""
     environment, message, back = str(job["environment"]), told.summary(end.summary), end.taken_back
-    changed = next_step(environment, "", Exit(end.exit), verdict=end.verdict) if end.verdict == "conflict" else ""
-    if back is None and changed:
-        return {"message": message, "hint": changed}
+    changed = _changed(environment) if end.verdict == "conflict" else ""
     if back is None:
         if FIRST in end.summary and FIRST not in message:
             message = f"{message}\n{end.summary[end.summary.index(FIRST) :]}"
-        return {"message": message, "hint": _kept(environment, job)}
+        return {"message": message, "hint": changed or _kept(environment, job)}
     if back["verified"]:
         return {"message": f"{message}\n{_taken_back(back)}", "hint": changed or "correct the cause and try again"}
     wrong = "\n".join([f"taking back to release {back['to']} failed:", *_stuck(back, end.summary)])
     return {"message": f"{message}\n{wrong}", "hint": f"llmdeploy {environment} rollback {back['to']}"}
+
+
+def _changed(environment: str) -> str:
+    return f"llmdeploy {environment} plan shows what is different now"
 
 
 def _kept(environment: str, job: Mapping[str, Any]) -> str:
@@ -104,7 +111,7 @@ def next_step(environment: str, action: str, code: Exit, status: str = "", verdi
     if status == "stopped":
         return f"llmdeploy {environment} history shows how it ended"
     if verdict == "conflict":
-        return f"llmdeploy {environment} plan shows what is different now"
+        return _changed(environment)
     steps = {
         Exit.UNHEALTHY: f"llmdeploy {environment} status shows what runs; correct the cause and deploy again",
         Exit.LOCKED: f"llmdeploy {environment} attach shows the other run",

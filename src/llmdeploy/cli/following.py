@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def attach(session: Session) -> Outcome:
     """Follow the release under way, from anywhere; the last one's end when there is none."""
     from llmdeploy.cli.connection import connect
-    from llmdeploy.cli.ending import next_step, release_error
+    from llmdeploy.cli.ending import is_told_whole, next_step, release_error
     from llmdeploy.cluster.jobs import newest
 
     outline = session.outline()
@@ -33,7 +33,7 @@ def attach(session: Session) -> Outcome:
             raise LlmdeployError(f"there has been no release in {name} yet", hint=f"llmdeploy {name} deploy")
         end, told = _follow(session, connection, running)
     data, code = _data(connection, running, end, told), Exit(end.exit)
-    if code in (Exit.ROLLED_BACK, Exit.UNHEALTHY):
+    if is_told_whole(code, end):
         error = release_error(end, told, {"environment": outline.name})
     else:
         action = str(running.job["action"])

@@ -124,6 +124,8 @@ def test_4_says_who_else_wrote_what_and_what_to_look_at() -> None:
     error = release_error(ReleaseEnded("conflict", 4, "billing: failed", taken_back=BACK), told(theirs), JOB)
     assert "Everything is back on release 4" in error["message"]
     assert error["hint"] == "llmdeploy dev plan shows what is different now"
+    first = ReleaseEnded("conflict", 4, "billing: failed; this is the first release: there is nothing to go back to")
+    assert "there is nothing to go back to" in release_error(first, told(theirs), JOB)["message"]
 
 
 def test_7_kept_for_looking_names_the_way_back() -> None:
