@@ -24,8 +24,16 @@ from tests.lab.fixtures import lab4, lab_factory
 
 __all__ = ["lab4", "lab_factory"]
 
+LONGEST = ("variants", "taking_back", "failures", "rollback", "four_hosts", "kills", "interrupts", "two_people", "dev")
+
 MakeProject = Callable[..., Project]
 MakeImages = Callable[..., list[str]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: what begins last is short then, and no worker idles long at the end."""
+    ranks = {f"test_{name}": rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 
 
 @pytest.fixture(scope="session")

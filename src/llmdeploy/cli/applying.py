@@ -37,6 +37,7 @@ def apply(
             job,
             playbook=playbook,
             on_interrupt=on_interrupt,
-            notes=[*hold.notes, *notes],
+            hold=hold,
+            notes=notes,
         )
     return ended(session, connection, job, outcome, told)

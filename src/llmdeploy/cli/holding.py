@@ -30,7 +30,8 @@ class Hold:
     def check(self) -> None:
         """Raises LockedError when the lock is lost: nothing may be changed from now on."""
         if self.lost:
-            raise LockedError(f"the lock was lost before the release began: {self.lost}")
+            hint = "no service was touched; run it again when the other run has ended"
+            raise LockedError(f"the lock was lost before the release began: {self.lost}", hint=hint)
 
     def end(self) -> None:
         """Gives the lock back, unless the engine has it, or somebody else."""

@@ -66,7 +66,7 @@ def carry_out(session: Session, scene: Scene, found: Data, message: str, wait: f
     hold = take(session, scene.docker, job, wait)
     try:
         outcome, _ = run_playbook(
-            session, scene.connection, files, job, playbook="prune.yml", on_interrupt="abort", notes=hold.notes
+            session, scene.connection, files, job, playbook="prune.yml", on_interrupt="abort", hold=hold
         )
     finally:
         hold.end()

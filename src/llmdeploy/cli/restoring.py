@@ -96,7 +96,8 @@ def carry_out(session: Session, scene: Scene, plan: Restoration, *, on_interrupt
             plan.job,
             playbook="rollback.yml",
             on_interrupt=on_interrupt,
-            notes=[*hold.notes, *notes],
+            hold=hold,
+            notes=notes,
         )
     finally:
         hold.end()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from llmdeploy.cli.connection import Connection
+from llmdeploy.cli.holding import Hold
 from llmdeploy.cli.logs import open_log
 from llmdeploy.cli.session import Session
 from llmdeploy.cluster.access import Access
@@ -62,11 +63,12 @@ def run_playbook(
     *,
     playbook: str,
     on_interrupt: str,
+    hold: Hold,
     notes: Sequence[Note] = (),
 ) -> tuple[RunOutcome, Told]:
-    """Drives a playbook to its end; events, `notes` first, go to the view and the log.
+    """Drives a playbook to its end; events, those of `hold` and `notes` first, go to the view and the log.
 
-    Out: the outcome, and what failed.
+    Out: the outcome, and what failed. Raises LockedError when the lock is lost before the engine has it.
     """
     playbooks = resources() / "playbooks"
     log = open_log(job, redact=session.redact)
@@ -76,7 +78,7 @@ def run_playbook(
         make_view(session.view_mode, environment=connection.name, action=str(job["action"]), log=log.stream) as view,
     ):
         told = Told(view.on_event, list(connection.accesses.values()))
-        for note in notes:
+        for note in (*hold.notes, *notes):
             told(note)
         outcome = start(
             files.path,
@@ -95,6 +97,7 @@ def run_playbook(
             deadline=PREPARATION + float(job["deadline"]),
             policy=Policy(ask=_ask(view) if sys.stdin.isatty() else None, on_interrupt=cast("Any", on_interrupt)),
             request_stop=lambda: request_stop(Running(manager, {"id": job["id"], "alive": True})),
+            check=hold.check,
             stop_patience=WAY_BACK,
             targets={name: access.tried for name, access in connection.accesses.items()},
             redact=session.redact,

@@ -38,6 +38,7 @@ def start(
     deadline: float,
     policy: Policy | None = None,
     request_stop: Callable[[], None] | None = None,
+    check: Callable[[], None] | None = None,
     stop_patience: float = 60.0,
     targets: Mapping[str, str] | None = None,
     redact: Callable[[str], str] = str,
@@ -51,6 +52,7 @@ def start(
     deadline      seconds from now for the whole run
     policy        what an interruption does; caught only when called from the main thread
     request_stop  tells the release engine to stop (called in a thread of its own); None: there is no engine
+    check         asked again and again until the engine has been started: what it raises ends the run and comes out
     stop_patience seconds to go on following after a deadline has stopped the engine
     targets       host → what ssh is told, for messages
     """
@@ -59,7 +61,7 @@ def start(
     stdout = log.ansible if log else _nowhere
     worker = Worker(run_dir, playbook, inventory, {**env, **private_places(run_dir, control_dir)}, stdout, queue)
     seen = Translator(targets or {}, timeout=int(env.get("ANSIBLE_TIMEOUT", "5")), redact=redact)
-    run = _Run(worker, seen, on_event, policy or Policy(), request_stop, redact, log)
+    run = _Run(worker, seen, on_event, policy or Policy(), request_stop, check, redact, log)
     try:
         with Signals() as signals:
             return run.follow(signals, deadline, stop_patience)
@@ -82,6 +84,7 @@ class _Run:
     on_event: Callable[[Event], None]
     policy: Policy
     request_stop: Callable[[], None] | None
+    check: Callable[[], None] | None
     redact: Callable[[str], str]
     log: RunLog | None
     _forced: Status | None = None
@@ -90,12 +93,14 @@ class _Run:
     _telling: threading.Thread | None = None
 
     def follow(self, signals: Signals, deadline: float, stop_patience: float) -> RunOutcome:
-        """Out: the outcome, after the last event has been handed on."""
+        """Out: the outcome, after the last event has been handed on. Raises what `check` raises."""
         began = time.monotonic()
         ends = began + deadline
         self.worker.start()
         while self._done is None:
             self._next()
+            if self.check is not None and self.seen.engine == "no":
+                self.check()
             number = signals.take()
             if number is not None:
                 self._interrupted(number, signals)

@@ -131,6 +131,9 @@ def edge_image(client: Any) -> str:
 @pytest.fixture
 def edge(stack: Stack, tmp_path: Path, edge_image: str) -> Iterator[Edge]:
     ensure_engine()
+    taken = {one["Spec"]["Name"] for one in stack.client.services()} & {"edge", "edge-config"}
+    if taken:
+        pytest.skip(f"a deployment on this machine's Docker has these services: {', '.join(sorted(taken))}")
     made = Edge(stack, tmp_path, edge_image)
     yield made
     made.docker.remove_service("edge-config")

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from llmdeploy.errors import Exit
+from llmdeploy.errors import Exit, LockedError
 from llmdeploy.events import (
     Event,
     HostProblem,
@@ -257,6 +257,34 @@ def test_the_deadline_before_the_release(site: Site) -> None:
     assert nothing_left(site.folder)
 
 
+def refuse_once(reached: list[Event], wanted: type[Event]) -> Callable[[], None]:
+    """A check that refuses from the first such event on."""
+
+    def check() -> None:
+        if any(isinstance(event, wanted) for event in reached):
+            raise LockedError("lost")
+
+    return check
+
+
+def test_a_lock_lost_before_the_release_ends_the_run(site: Site) -> None:
+    sleeper = f"sleep 3334.{os.getpid()}"
+    tasks = [{"name": "Long", "ansible.builtin.command": sleeper}]
+    with pytest.raises(LockedError, match="lost"):
+        site.run({"name": "Prepare", "tasks": tasks}, check=refuse_once(site.events, HostStep))
+    assert not [line for line in commands() if sleeper in line]
+    assert nothing_left(site.folder)
+
+
+def test_a_release_under_way_has_the_lock_itself(site: Site) -> None:
+    outcome = site.run(
+        {"name": "Release", "tasks": FOLLOWING},
+        hosts={"a": {"lines": 5, "slow": 0}},
+        check=refuse_once(site.events, ServiceState),
+    )
+    assert outcome.end == ReleaseEnded("done", 0, "all done")
+
+
 class FakeWorker:
     """Ansible with a follower that says what the engine says; `stop` is the engine's stop file."""
 
@@ -284,7 +312,7 @@ class FakeWorker:
 def test_the_deadline_stops_the_engine(hears: bool) -> None:
     worker = FakeWorker()
     tell = worker.stop.set if hears else lambda: None
-    run = _Run(worker, Translator(), lambda _event: None, Policy(), tell, str, None)  # type: ignore[arg-type]
+    run = _Run(worker, Translator(), lambda _event: None, Policy(), tell, None, str, None)  # type: ignore[arg-type]
     with Signals() as signals:
         outcome = run.follow(signals, 0.5, 0.5)
     assert outcome.status == "deadline"
