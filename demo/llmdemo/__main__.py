@@ -17,7 +17,7 @@ from .core.web_server import WebServer
 
 STOP = {signal.SIGTERM, signal.SIGINT}
 NOTICE_SECONDS = 0.5  # keep answering while balancers see that health has turned
-DRAIN_SECONDS = 5.0
+DRAIN_SECONDS = 8.0  # Docker kills after `stop_grace`, 10 seconds where nobody says otherwise
 
 
 def choose(env: Env, arguments: list[str]) -> Role:
@@ -71,9 +71,11 @@ def serve(app: App, role: Role) -> int:
     end = time.monotonic() + DRAIN_SECONDS
     app.journal.info("stopping", open_requests=app.open_requests)
     time.sleep(NOTICE_SECONDS)
+    # At once: clients stay connected and go on sending, so that a moment without an open call may never come.
+    closing = [server.stop(end - time.monotonic()) for server in rpc]
     idle = app.wait_idle(end - time.monotonic())
-    for server in rpc:
-        server.stop(end - time.monotonic())
+    for ended in closing:
+        ended.wait(max(0.0, end - time.monotonic()))
     parts.close(end - time.monotonic())
     web.shutdown()
     app.journal.info("stopped", drained=idle, open_requests=app.open_requests)

@@ -1,6 +1,7 @@
 """gRPC without generated code: JSON messages, one generator per method, and the standard health service."""
 
 import json
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -71,9 +72,10 @@ class RpcServer:
         """Begin to serve."""
         self._server.start()
 
-    def stop(self, seconds: float) -> None:
-        """Refuse new calls, let open ones run for SECONDS."""
-        self._server.stop(max(0.0, seconds)).wait()
+    def stop(self, seconds: float) -> threading.Event:
+        """Send new calls elsewhere, let open ones run for SECONDS; give what is set when all have ended."""
+        ended: threading.Event = self._server.stop(max(0.0, seconds))
+        return ended
 
     def _handler(self, service: str, name: str, method: Method) -> Any:
         def stream(data: dict[str, Any], context: Any) -> Iterator[dict[str, Any]]:
