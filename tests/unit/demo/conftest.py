@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 DEMO = Path(__file__).parents[3] / "demo"
+JSON = (lambda value: json.dumps(value).encode(), json.loads)  # how gRPC messages are written and read
 HTTP = (
     *("secrets-service", "rate-limiter", "billing", "model-proxy", "auth-service"),
     *("head-go", "gateway", "tail-go", "admin-dashboard", "user-dashboard"),

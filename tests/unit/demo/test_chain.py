@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.unit.demo.conftest import JSON
+
 if TYPE_CHECKING:
     from tests.unit.demo.conftest import Stack
 
 grpc: Any = pytest.importorskip("grpc")
-
-JSON = (lambda value: json.dumps(value).encode(), json.loads)
 
 
 def events(body: bytes) -> list[str]:
