@@ -26,6 +26,10 @@ class RunDirectory:
     variables: dict[str, Any]  # what the playbooks are given for all hosts
     hosts: dict[str, dict[str, Any]]  # each host's own variables
 
+    def write_decided(self, todo: Mapping[str, Any]) -> None:
+        """Writes what `host_todo.decide` found, for a playbook that then need not look at the hosts again."""
+        _write_variables(self.path, {**self.variables, "llmdeploy_decided": dict(todo)})
+
     @property
     def control(self) -> Path:
         """Folder of the shared ssh connections; short, because a socket's path is limited to about 100 characters."""
@@ -81,10 +85,14 @@ def write_run(path: Path, job: Mapping[str, Any], hosts: Mapping[str, Any], valu
     (path / "module_utils").mkdir()
     (path / "module_utils" / "engine").symlink_to(Path(engine.__file__).parent)
     _write(path / "inventory" / "hosts.json", hosts)
-    _write(path / "inventory" / "group_vars" / "all.json", values)
+    _write_variables(path, values)
     run = RunDirectory(path, path / "inventory" / "hosts.json", values, hosts["all"]["hosts"])
     run.write_job(job)
     return run
+
+
+def _write_variables(path: Path, values: Mapping[str, Any]) -> None:
+    _write(path / "inventory" / "group_vars" / "all.json", values)
 
 
 def _write(path: Path, data: Any) -> None:
