@@ -1,7 +1,9 @@
 """Whatever dies in a release, with -9 or for want of power: the stack serves on, and the next run brings it to an end.
 
 LLMDEPLOY_E2E_KILLS says how many kills (default 4), of the engine, of the manager's Docker, of the manager itself and
-of the engine while it takes back, in turn. `billing` has a replica on each of two hosts and is asked all the time.
+of the engine while it takes back, in turn. `billing` has a replica on each of two hosts and is asked all the time, at
+the worker's edge. Where the manager or its Docker dies, requests may fail there that the manager's edge answers: Swarm
+goes on with the update once it is back, and may have all replicas there before the worker's network reaches them again.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ services:
 """
 NAMES = ("billing", "rate-limiter", "user-dashboard")
 KINDS = ("engine", "docker", "manager", "engine, taking back")
+UNDER_WAY = 10  # requests that a dying host takes with it, before the edge has noticed
 STEPS = {"engine": 14, "docker": 14, "manager": 14, "engine, taking back": 8}  # progress lines that there are at least
 # On the manager: waits for a job newer than $1 and for $2 lines of its progress (after the way back began, with $3).
 WAIT = """
@@ -150,10 +153,10 @@ def told_as_open(project: Project, number: int) -> bool:
 
 def test_kills_leave_nothing_half_way(site: Site, elsewhere: Project) -> None:
     chance, open_ones = random.Random(SEED), 0
-    with Traffic(site.lab["tail"].ip, 8082) as asked:
+    with Traffic(site.lab["tail"].ip, 8082, other=site.lab["head"].ip) as asked:
         asked.flows()
         for number, kind in zip(range(1, KILLS + 1), itertools.cycle(KINDS)):
-            step, lost = chance.randint(1, STEPS[kind]), len(asked.lost)
+            step, lost, turned = chance.randint(1, STEPS[kind]), len(asked.lost), len(asked.turned)
             name = f"kill {number}: {kind} at step {step}"
             ended = interrupted_release(site, number, kind, step)
             assert not ended.left, name
@@ -167,9 +170,12 @@ def test_kills_leave_nothing_half_way(site: Site, elsewhere: Project) -> None:
             assert "small.lock" not in configs(docker_on(site.lab["head"])), name
             assert "running" not in verdicts(elsewhere).values(), name
             ok(cli(elsewhere, "staging status"))
-            missed = asked.lost[lost:]
-            print(f"{name}: exit {ended.code}, left {verdict}, again {again.seconds:.0f} s, lost {missed}")
-            assert len(missed) <= (0 if "engine" in kind else 40), (name, missed)
+            missed, away = asked.lost[lost:], asked.turned[turned:]
+            told = f"{name}: exit {ended.code}, left {verdict}, again {again.seconds:.0f} s"
+            print(f"{told}; {len(away)} answered by the other edge, by none {missed}")
+            if "engine" in kind:
+                assert [*missed, *away] == [], name
+            assert len(missed) <= UNDER_WAY, name
         asked.flows()
     assert open_ones >= KILLS // 2, "most were killed in the middle of their work"
     print(asked)
