@@ -75,7 +75,7 @@ def site(lab_factory: LabFactory, make_project: MakeProject, make_images: MakeIm
     groups = {"head": ["head"], "tail": ["tail"], "both": ["head", "tail"]}
     site.project.inventory("staging", lab.inventory_ini(groups=groups))
     site.ready()
-    assert sorted(site.services()["billing"].values()) == ["head", "tail"], "one replica on each host"
+    assert crowd(site) == ["head", "tail"], "one replica on each host"
     yield site
     lab.down()
 
@@ -151,6 +151,31 @@ def told_as_open(project: Project, number: int) -> bool:
     return f"release {number} was left open" in cli(project, "staging status").stdout
 
 
+def test_replicas_that_docker_put_on_one_host_are_spread_again(site: Site) -> None:
+    """The worker takes no new task until both are on the manager, as half of Docker's updates end without that."""
+    head = site.lab["head"]
+    watched = "--set services.billing.environment.ROUND=0 --set services.billing.update.stability=8"
+    with Traffic(site.lab["tail"].ip, 8082, other=head.ip) as asked:
+        asked.flows()
+        head.docker("node update --availability pause tail")
+        run = start(site.project, f"staging update billing --plain {watched}")
+        try:
+            eventually("both are on the manager", lambda: crowd(site) == ["head", "head"], 60)
+        finally:
+            head.docker("node update --availability active tail")
+        done = ok(run.end())
+        asked.flows()
+    assert "billing: Docker had put too many replicas on head; now 1 on head, 1 on tail" in done.stdout
+    assert crowd(site) == ["head", "tail"]
+    assert [*asked.lost, *asked.turned] == []
+    assert ok(cli(site.project, ["staging", "plan", "--json", *shlex.split(watched)])).data["drift"] == []
+
+
+def crowd(site: Site) -> list[str]:
+    """The hosts that the replicas of billing run on."""
+    return sorted(site.services()["billing"].values())
+
+
 def test_kills_leave_nothing_half_way(site: Site, elsewhere: Project) -> None:
     chance, open_ones = random.Random(SEED), 0
     with Traffic(site.lab["tail"].ip, 8082, other=site.lab["head"].ip) as asked:
@@ -167,6 +192,7 @@ def test_kills_leave_nothing_half_way(site: Site, elsewhere: Project) -> None:
             again = ok(cli(elsewhere, words(number)))
             assert rounds(site) == {str(number)}, name
             assert all(site.services().values()), name
+            assert crowd(site) == ["head", "tail"], name
             assert "small.lock" not in configs(docker_on(site.lab["head"])), name
             assert "running" not in verdicts(elsewhere).values(), name
             ok(cli(elsewhere, "staging status"))
