@@ -178,7 +178,8 @@ def crowd(site: Site) -> list[str]:
 
 def test_kills_leave_nothing_half_way(site: Site, elsewhere: Project) -> None:
     chance, open_ones = random.Random(SEED), 0
-    with Traffic(site.lab["tail"].ip, 8082, other=site.lab["head"].ip) as asked:
+    most = 4_000 * (KILLS + 1)
+    with Traffic(site.lab["tail"].ip, 8082, other=site.lab["head"].ip, most=most) as asked:
         asked.flows()
         for number, kind in zip(range(1, KILLS + 1), itertools.cycle(KINDS)):
             step, lost, turned = chance.randint(1, STEPS[kind]), len(asked.lost), len(asked.turned)

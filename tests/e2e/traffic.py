@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-MOST = 20_000  # requests, whatever happens
 PAUSE = 0.1  # seconds
 SOON = 3.0  # seconds in which another host answers
 
@@ -30,6 +29,7 @@ class Traffic:
     other: str = ""
     path: str = "/v1/usage"
     clients: int = 3
+    most: int = 20_000  # requests, whatever happens
     answers: Counter[str] = field(default_factory=Counter)
     lost: list[tuple[float, str]] = field(default_factory=list)
     turned: list[tuple[float, str]] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Traffic:
 
     def _client(self, keep: bool) -> None:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
-        while not self._stop.wait(PAUSE) and self.number < MOST:
+        while not self._stop.wait(PAUSE) and self.number < self.most:
             said = self._ask(connection, keep)
             if said != "200" and self.other:
                 elsewhere = http.client.HTTPConnection(self.other, self.port, timeout=SOON)
