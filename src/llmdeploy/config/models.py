@@ -131,6 +131,63 @@ def _as_volume(value: Any) -> Any:
 VolumeField = Annotated[Volume, BeforeValidator(_as_volume, json_schema_input_type=Volume | str)]
 
 
+SecretName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,25}$")]
+SecretPart = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,25}(\.pub|\.crt)?$")]
+
+
+class Secret(Model):
+    """A secret of the stack: how it is generated, or which store it is in. Its value never stands in this file."""
+
+    kind: Literal["password", "token", "key-pair", "certificate", "given"] = Field(
+        default="password",
+        description="what `secrets init` generates: password, token (URL-safe), key-pair (Ed25519; the public half is "
+        "NAME.pub), certificate (self-signed; NAME is the key, NAME.crt the certificate), given (only people set it)",
+    )
+    length: Count = Field(default=32, ge=12, le=1024, description="characters of a password or a token")
+    alphabet: Literal["letters-digits", "hex", "printable"] = Field(
+        default="letters-digits", description="characters that a password is made of"
+    )
+    names: list[str] = Field(default=[], description="for certificate: the host names it is for")
+    days: Count = Field(default=825, ge=1, le=3650, description="for certificate: how long it is valid")
+    command: list[str] | None = Field(
+        default=None, min_length=1, description="its value is what this program prints, such as [op, read, op://…]"
+    )
+    variable: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="its value is in this environment variable of whoever runs llmdeploy, in CI say",
+    )
+
+    @model_validator(mode="after")
+    def _one_store(self) -> Secret:
+        if self.command and self.variable:
+            raise ValueError("`command` and `variable` are both given; a secret is in one store")
+        return self
+
+    def parts(self, name: str) -> list[str]:
+        """The names of what is kept for it."""
+        return [name, *{"key-pair": [f"{name}.pub"], "certificate": [f"{name}.crt"]}.get(self.kind, [])]
+
+
+class SecretUse(Model):
+    """A secret that a service is given, as a file in memory."""
+
+    name: SecretPart = Field(description="a name under `secrets`, or the NAME.pub or NAME.crt of one")
+    file: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="file in /run/secrets; default: its name"
+    )
+    mode: str = Field(default="0444", pattern=r"^0[0-7]{3}$", description="of the file; in quotes")
+    uid: str = Field(default="0", pattern=r"^\d{1,10}$", description="owner of the file; in quotes")
+    gid: str = Field(default="0", pattern=r"^\d{1,10}$", description="group of the file; in quotes")
+
+
+def _as_secret_use(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+SecretUseField = Annotated[SecretUse, BeforeValidator(_as_secret_use, json_schema_input_type=SecretUse | str)]
+
+
 class Container(Model):
     """What every container has: an image, resources, environment, volumes."""
 
@@ -152,6 +209,7 @@ class Container(Model):
     reserve_memory: Reservation = Field(default=0, description="memory that must be free to place a replica")
     environment: dict[str, Scalar] = Field(default={}, description="environment variables")
     volumes: list[VolumeField] = Field(default=[], description="`name:/path[:ro]` or source/target/read_only")
+    secrets: list[SecretUseField] = Field(default=[], description="names, or name/file/mode/uid/gid; in /run/secrets")
     stop_grace: Seconds = Field(default=10.0, description="between the stop signal and the kill")
 
 
@@ -256,5 +314,6 @@ class Settings(Model):
     images: Images = Field(default=Images(), description="images that no registry has")
     releases: Releases = Field(default=Releases(), description="the history that a rollback can go back to")
     defaults: dict[str, Any] = Field(default={}, description="values for every service that does not set them itself")
+    secrets: dict[SecretName, Secret] = Field(default={}, description="every secret by its name, without its value")
     services: Annotated[dict[Name, Service], Field(min_length=1, description="every service by its name")]
     verify: Verify = Field(default=Verify(), description="checks beyond health")

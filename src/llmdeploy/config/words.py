@@ -47,6 +47,12 @@ _NAME = "must be a name: lower-case letters, digits and hyphens, at most 63, no 
 _PATTERNS = {
     r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$": _NAME,
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$": "must be a group name: letters, digits, `-`, `_` and `.`",
+    r"^[a-z][a-z0-9_]{0,25}$": "must be a secret's name: lower-case letters, digits and `_`, at most 26, a letter first",
+    r"^[a-z][a-z0-9_]{0,25}(\.pub|\.crt)?$": "must be the name of a secret, or its NAME.pub or NAME.crt",
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]*$": "must be a file's name: letters, digits, `-`, `_` and `.`",
+    r"^[A-Za-z_][A-Za-z0-9_]*$": "must be the name of an environment variable",
+    r"^0[0-7]{3}$": "must be a mode such as \"0400\"",
+    r"^\d{1,10}$": "must be a number in quotes",
     r"^/\S*$": "must start with / and hold no spaces",
     r"^/": "must be an absolute path, starting with /",
     r"^\S+$": "must not hold spaces",
