@@ -16,7 +16,7 @@ from .core.settings import Env
 from .core.web_server import WebServer
 
 STOP = {signal.SIGTERM, signal.SIGINT}
-NOTICE_SECONDS = 0.5  # keep answering while balancers see that health has turned
+NOTICE_SECONDS = 2.0  # keep answering while balancers see that health has turned: the edge asks twice, a second apart
 DRAIN_SECONDS = 8.0  # Docker kills after `stop_grace`, 10 seconds where nobody says otherwise
 
 
