@@ -70,8 +70,8 @@ def run_playbook(
 
     Out: the outcome, and what failed. Raises LockedError when the lock is lost before the engine has it.
     """
-    playbooks = resources() / "playbooks"
-    log = open_log(job, redact=session.redact)
+    playbooks, redact = resources() / "playbooks", connection.sealed.redacting(session.redact)
+    log = open_log(job, redact=redact)
     manager = connection.managers[0]
     with (
         log,
@@ -100,7 +100,7 @@ def run_playbook(
             check=hold.check,
             stop_patience=WAY_BACK,
             targets={name: access.tried for name, access in connection.accesses.items()},
-            redact=session.redact,
+            redact=redact,
             log=log,
         )
     return outcome, told
