@@ -21,6 +21,8 @@ Seconds = Annotated[float, BeforeValidator(parse_duration, json_schema_input_typ
 PortNumber = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Count = Annotated[int, Field(strict=True)]  # strict: `yes` and "3" are mistakes, not numbers
 Cores = Annotated[float, Field(strict=True)]
+Capability = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z_]+$")]
+Folder = Annotated[str, StringConstraints(pattern=r"^/[^:]*$")]
 Scalar = str | int | float | bool
 Protocol = Literal["http", "grpc", "tcp", "web"]
 
@@ -203,6 +205,12 @@ class Container(Model):
     command: list[str] | None = Field(default=None, description="arguments instead of the image's CMD")
     entrypoint: list[str] | None = Field(default=None, description="instead of the image's ENTRYPOINT")
     user: str | None = Field(default=None, description="user or uid[:gid] instead of the image's")
+    capabilities: list[Capability] = Field(
+        default=[], description="Linux capabilities that it keeps, such as CHOWN; all others are dropped"
+    )
+    read_only: bool = Field(default=False, description="it cannot write to its own file system, only to `tmpfs`")
+    tmpfs: list[Folder] = Field(default=[], description="folders in memory, which count as its memory")
+    pids: Count = Field(default=1024, ge=8, le=4194304, description="most processes and threads")
     cpus: Cores = Field(default=0.5, gt=0, le=1024, description="CPU limit, in cores")
     memory: Bytes = Field(default=1024**3, description="memory limit")
     reserve_cpus: Cores = Field(default=0.0, ge=0, le=1024, description="cores that must be free to place a replica")

@@ -51,6 +51,8 @@ _PATTERNS = {
     r"^[a-z][a-z0-9_]{0,25}(\.pub|\.crt)?$": "must be the name of a secret, or its NAME.pub or NAME.crt",
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*$": "must be a file's name: letters, digits, `-`, `_` and `.`",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "must be the name of an environment variable",
+    r"^[A-Z][A-Z_]+$": "must be a Linux capability without CAP_, such as NET_ADMIN",
+    r"^/[^:]*$": "must be an absolute path, starting with /",
     r"^0[0-7]{3}$": "must be a mode such as \"0400\"",
     r"^\d{1,10}$": "must be a number in quotes",
     r"^/\S*$": "must start with / and hold no spaces",

@@ -89,7 +89,14 @@ def _container(given: Container, extra: dict[str, str], secrets: Mapping[str, st
         "Env": [f"{key}={value}" for key, value in sorted(variables.items())],
         "Mounts": [_mount(volume) for volume in given.volumes],
         "StopGracePeriod": int(given.stop_grace * NANO),
+        "CapabilityDrop": ["ALL"],
+        "Privileges": {"NoNewPrivileges": True},
     }
+    container["Mounts"] += [{"Type": "tmpfs", "Target": folder} for folder in given.tmpfs]
+    if given.capabilities:
+        container["CapabilityAdd"] = [f"CAP_{name}" for name in given.capabilities]
+    if given.read_only:
+        container["ReadOnly"] = True
     if given.secrets:
         container["Secrets"] = [_secret(use, secrets) for use in given.secrets]
     if given.entrypoint is not None:
@@ -109,7 +116,7 @@ def _task(settings: Settings, container: Spec, given: Service | Edge, group: str
     return {
         "ContainerSpec": container,
         "Resources": {
-            "Limits": {"NanoCPUs": int(given.cpus * NANO), "MemoryBytes": given.memory},
+            "Limits": {"NanoCPUs": int(given.cpus * NANO), "MemoryBytes": given.memory, "Pids": given.pids},
             "Reservations": {"NanoCPUs": int(given.reserve_cpus * NANO), "MemoryBytes": given.reserve_memory},
         },
         "RestartPolicy": {"Condition": "any", "Delay": 2 * NANO},

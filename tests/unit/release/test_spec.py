@@ -81,10 +81,27 @@ def test_a_specification_holds_everything_the_catalogue_says() -> None:
         ("bind", "/etc/ssl", "/ssl", True),
         ("bind", "/opt/llmdeploy/bin", "/llmdeploy", True),
     ]
-    assert spec["TaskTemplate"]["Resources"]["Limits"] == {"NanoCPUs": 1_500_000_000, "MemoryBytes": 2 * 1024**3}
+    assert spec["TaskTemplate"]["Resources"]["Limits"] == {
+        "NanoCPUs": 1_500_000_000, "MemoryBytes": 2 * 1024**3, "Pids": 1024,
+    }  # fmt: skip
     assert spec["TaskTemplate"]["Placement"] == {"Constraints": ["node.labels.group.tail==yes"]}
     assert spec["Mode"] == {"Replicated": {"Replicas": 3}}
     assert (spec["UpdateConfig"]["Order"], spec["UpdateConfig"]["Parallelism"]) == ("stop-first", 2)
+
+
+def test_a_container_has_no_more_rights_than_it_says() -> None:
+    given = settings({"a": {}, "b": {"capabilities": ["CHOWN", "SETUID"], "read_only": True, "tmpfs": ["/tmp"], "pids": 64}})
+    plain, own = (
+        service_spec(given, name, given.services[name], {})["TaskTemplate"]["ContainerSpec"] for name in "ab"
+    )
+    for container in (plain, own):
+        assert container["CapabilityDrop"] == ["ALL"]
+        assert container["Privileges"] == {"NoNewPrivileges": True}
+    assert "CapabilityAdd" not in plain
+    assert "ReadOnly" not in plain
+    assert own["CapabilityAdd"] == ["CAP_CHOWN", "CAP_SETUID"]
+    assert own["ReadOnly"] is True
+    assert {"Type": "tmpfs", "Target": "/tmp"} in own["Mounts"]
 
 
 def test_a_secret_is_a_file_and_is_called_by_its_version() -> None:
