@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import socket
 import threading
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.unit.demo.conftest import DEMO, free_port
 
 if TYPE_CHECKING:
     from tests.unit.demo.conftest import Answer, Stack
@@ -220,6 +223,35 @@ def test_sigterm_breaks_no_stream_of_a_steady_flow(stack: Stack) -> None:
         time.sleep(0.5)
     assert done
     assert not broken
+
+
+def test_a_replica_that_stops_costs_its_clients_no_call(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(DEMO)
+    client_class = importlib.import_module("llmdemo.core.rpc_client").RpcClient
+    replicas = [stack.run("rate-limiter")]
+    first = stack.rpc["rate-limiter"][0]
+    stack.http["rate-limiter"], stack.rpc["rate-limiter"] = free_port(), [free_port()]
+    replicas.append(stack.run("rate-limiter"))
+    client = client_class(f"ipv4:127.0.0.1:{first},127.0.0.1:{stack.rpc['rate-limiter'][0]}")
+    failed: list[str] = []
+    over = threading.Event()
+
+    def flow(number: int) -> None:
+        try:
+            while not over.is_set():
+                client.call("/llmdemo.RateLimiter/Check", {"key": f"k{number}"}, "", 5)
+        except Exception as error:  # noqa: BLE001
+            failed.append(str(error))
+
+    threads = [threading.Thread(target=flow, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    assert replicas[0].stop() == 0
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert not failed
 
 
 def test_sigterm_does_not_wait_for_ever(stack: Stack) -> None:
