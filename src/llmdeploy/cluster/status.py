@@ -11,7 +11,7 @@ from llmdeploy.cluster.live import Json, Live
 from llmdeploy.config.models import Settings
 from llmdeploy.engine.tasks import judge
 
-RESTARTED = ("failed", "rejected", "orphaned")
+RESTARTED = ("failed", "rejected", "complete", "orphaned")
 PAUSED = ("paused", "rollback_paused")
 
 

@@ -42,6 +42,16 @@ def test_an_update_that_failed_half_way_is_not_healthy(update: str, state: str, 
     assert healthy(told) is good
 
 
+@pytest.mark.parametrize("ended", ["complete", "failed", "rejected", "orphaned"])
+@pytest.mark.parametrize(("runs", "state"), [(True, "healthy"), (False, "failing")])
+def test_what_counts_is_what_runs_now_however_often_it_was_restarted(ended: str, runs: bool, state: str) -> None:
+    """A host's Docker that was restarted ends its containers in good order, with exit code 0."""
+    past = [{**task("web", ended), "ID": f"web-{number}"} for number in range(3)]
+    live = Live({"edge": service("edge"), "web": service("web")}, [*past, *([task("web")] if runs else [])], [], [], {})
+    row = next(row for row in status(live, SETTINGS)["services"] if row["name"] == "web")
+    assert (row["state"], row["healthy"]) == (state, int(runs))
+
+
 def told(*configs: dict[str, Any], silent: float = 0.0) -> dict[str, Any]:
     """What is said of the releases among these config objects."""
     return status(Live({}, [], [], list(configs), {}), SETTINGS, silent=silent)
