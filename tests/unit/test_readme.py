@@ -215,7 +215,8 @@ def test_the_exit_codes_are_the_codes(environ: dict[str, str]) -> None:
 
 def test_every_action_and_command_is_in_the_tables() -> None:
     def names(group: Any) -> set[str]:
-        return {command.name or command.callback.__name__ for command in group.registered_commands}
+        commands = {command.name or command.callback.__name__ for command in group.registered_commands}
+        return commands | {part.name for part in group.registered_groups}
 
     said = set(
         re.findall(r"^\| `([a-z]+)[ `]", README.partition("## Commands")[2].partition("| option")[0], re.MULTILINE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -152,11 +152,17 @@ class Safe:
         """Every secret with the state of its value."""
         return states.rows(self.declared, self.users, self.shelf.stores)
 
-    def outcome(self, *, look: bool = False, **lists: list[str]) -> Outcome:
-        """What became of which parts, notes and what to do next; `look`: also which secrets have no good value yet."""
-        data: dict[str, Any] = {"environment": self.env.name, "file": self.file.name}
-        data |= {word: lists.get(word, []) for word in (*FATES, "notes", "next")}
+    def outcome(
+        self,
+        fates: Mapping[str, list[str]],
+        *,
+        notes: Sequence[str] = (),
+        following: Sequence[str] = (),
+        look: bool = False,
+    ) -> Outcome:
+        """What became of which parts, and what to do next; `look`: also which secrets have no good value yet."""
         rows = self.rows() if look else []
-        return Outcome(
-            "secrets-changed", {**data, "open": [row for row in rows if row["state"] not in ("set", "not asked")]}
-        )
+        data: dict[str, Any] = {"environment": self.env.name, "file": self.file.name}
+        data |= {fate: fates.get(fate, []) for fate in FATES}
+        data |= {"open": [row for row in rows if row["state"] not in ("set", "not asked")]}
+        return Outcome("secrets-changed", {**data, "notes": [*notes], "next": [*following]})

@@ -15,6 +15,8 @@ from llmdeploy.errors import ConfigError, UsageError
 if TYPE_CHECKING:
     from llmdeploy.cli.safe import Safe
 
+__all__ = ["SECRETS"]  # with the verbs of this module, too
+
 Replace = Annotated[bool, typer.Option("--replace", help="Also where there is a value already.")]
 NewPassword = Annotated[
     Path | None,
@@ -35,13 +37,13 @@ def edit(session: Session) -> Outcome:
     before, old = safe.file.text(), _readable(safe)
     text, values = _edited(session, safe, before or safe.template())
     if text in (before, safe.template()):
-        return safe.outcome(notes=["nothing was changed"])
+        return safe.outcome({}, notes=["nothing was changed"])
     safe.file.write_text(text)
     made = [name for name in values if name not in old]
     replaced = [name for name, value in values.items() if name in old and old[name] != value]
     removed = [name for name in old if name not in values]
     notes = [f"{name}: nobody declares it, so nobody is given it" for name in undeclared(safe.declared, values)]
-    return safe.outcome(made=made, replaced=replaced, removed=removed, notes=notes, look=True)
+    return safe.outcome({"made": made, "replaced": replaced, "removed": removed}, notes=notes, look=True)
 
 
 def _readable(safe: Safe) -> dict[str, str]:
@@ -95,7 +97,7 @@ def import_file(
     fates = keeping.store(safe.file, given, replace=replace)
     following = [] if encrypted else [f"delete {file}: the values in it are not encrypted"]
     notes = ["what has a value was kept; --replace takes the other one"] if fates["kept"] and not replace else []
-    return safe.outcome(**fates, notes=notes, next=following, look=True)
+    return safe.outcome(fates, notes=notes, following=following, look=True)
 
 
 @action(SECRETS, epilog="Example: llmdeploy staging secrets rekey --new-password-file ~/.new-password")

@@ -13,13 +13,13 @@ from llmdeploy.errors import UsageError
 
 EXAMPLES = """\b
 Examples:
-  llmdeploy staging secrets init               make what can be made
-  llmdeploy staging secrets list               what there is and what is missing
-  llmdeploy staging secrets set smtp_password  asks; nobody sees what is typed
-  llmdeploy staging secrets set tls < key.pem  out of a file
-  llmdeploy staging secrets get db_password    print the value
-  llmdeploy staging secrets rotate db_password make a new value
-  llmdeploy staging secrets edit               all of them, in your editor
+  llmdeploy dev secrets init                make what can be made
+  llmdeploy dev secrets list                what there is, and what is missing
+  llmdeploy dev secrets set smtp_password   asks; nobody sees what is typed
+  llmdeploy dev secrets set tls < key.pem   out of a file
+  llmdeploy dev secrets get db_password     print the value
+  llmdeploy dev secrets rotate db_password  make a new value
+  llmdeploy dev secrets edit                all of them, in your editor
 """
 
 SECRETS = typer.Typer(
@@ -51,7 +51,7 @@ def init(session: Session) -> Outcome:
     safe = open_safe(session)
     declared = in_file(safe.declared)
     made = keeping.fill(safe.file, declared) if declared else []
-    return safe.outcome(made=made, look=True)
+    return safe.outcome({"made": made}, look=True)
 
 
 @action(SECRETS, name="list", epilog="Example: llmdeploy staging secrets list --json")
@@ -104,7 +104,7 @@ def set_secret(session: Session, name: Name, rest: Rest = None) -> Outcome:
     safe.file.unlock()
     value = value_of(part, safe.ask)
     safe.refuse_wrong({part: value})
-    return safe.outcome(**keeping.store(safe.file, {part: value}))
+    return safe.outcome(keeping.store(safe.file, {part: value}))
 
 
 @action(SECRETS, epilog="Example: llmdeploy staging secrets generate db_password")
@@ -130,4 +130,4 @@ def rotate(session: Session, name: Name) -> Outcome:
     made = keeping.store_new(safe.file, name, secret)
     using = users_of(name, secret, safe.users)
     following = [f"llmdeploy {session.environment} update {' '.join(using)} brings it to the services"] if using else []
-    return safe.outcome(replaced=made, next=following)
+    return safe.outcome({"replaced": made}, following=following)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import yaml
 
 from llmdeploy.errors import ConfigError, Problem
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_RESOLVER = yaml.resolver.Resolver()
+_RESOLVER: Any = yaml.resolver.Resolver()  # its methods have no types
 _TAG = "tag:yaml.org,2002:"
 _TEXT = (None, "!", _TAG + "str")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,40}")

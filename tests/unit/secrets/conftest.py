@@ -9,7 +9,8 @@ import pytest
 
 from llmdeploy.project import Project
 from llmdeploy.secrets import password as passwords
-from llmdeploy.secrets.password import Password
+from llmdeploy.secrets.password import FILE_VARIABLE, Password
+from llmdeploy.secrets.programs import PASSWORD_VARIABLE
 from llmdeploy.secrets.vaultfile import VaultFile
 
 RIGHT = Password(b"right horse", "a test")
@@ -20,7 +21,7 @@ PEM = "-----BEGIN X-----\nabc=\ndef\n-----END X-----\n"
 @pytest.fixture(autouse=True)
 def no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither of the environment, nor of a test before."""
-    for name in (passwords.FILE_VARIABLE, passwords.PASSWORD_VARIABLE):
+    for name in (FILE_VARIABLE, PASSWORD_VARIABLE):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(passwords, "_typed", {})
 

@@ -54,7 +54,7 @@ def test_the_file_is_opened_only_for_what_is_in_it(project: Project, monkeypatch
     declared = declare(a={}, b={"variable": "X"}, c={"command": ["false"]})
     assert gather(project, "dev", declared, ["b"]) == {"b": "of the variable"}
     assert gather(project, "dev", declared, []) == {}
-    (problem,) = problems(lambda: gather(project, "dev", declared, ["a"]))
+    problem = problems(lambda: gather(project, "dev", declared, ["a"]))[0]
     assert problem.why == "is not encrypted"
 
 

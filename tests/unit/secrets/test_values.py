@@ -45,7 +45,8 @@ def test_passwords_and_tokens(declared: dict[str, Any], alphabet: str) -> None:
     assert used <= {*alphabet}
     if secret.length == 1024:
         assert used == {*alphabet}
-    assert all(one["a"][0] != "-" for one in made)
+    if secret.kind == "token":
+        assert all(one["a"][0] != "-" for one in made)
 
 
 def test_a_generated_value_is_never_taken_for_a_placeholder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +154,7 @@ def test_the_own_name_of_a_part() -> None:
         ("\udcff", "not UTF-8"),
         pytest.param("x" * 512_000, "500 KB; Docker takes less than 500 KB", id="large"),
         pytest.param("é" * 256_000, "500 KB", id="large in UTF-8"),
-        pytest.param("x" * 511_999, "", id="just right"),
+        pytest.param("y" * 511_999, "", id="just right"),
     ],
 )
 def test_what_docker_would_not_keep(value: str, why: str) -> None:
