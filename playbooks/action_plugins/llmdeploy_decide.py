@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +35,6 @@ class ActionModule(ActionBase):
     def _site(self, task_vars: Mapping[str, Any]) -> host_todo.Site:
         hosts = {name: task_vars["hostvars"][name] for name in task_vars["groups"]["all"]}
         variables = {f"llmdeploy_{key}": self._plain(task_vars, f"llmdeploy_{key}") for key in VARIABLES}
-        variables["llmdeploy_images"] = [_with_id(image) for image in variables["llmdeploy_images"]]
         probes = {arch: _sha256(path) for arch, path in self._plain(task_vars, "llmdeploy_probe").items()}
         facts = {name: host["preflight_look"]["facts"] for name, host in hosts.items() if "preflight_look" in host}
         return host_todo.Site(facts, hosts, variables, probes)
@@ -48,19 +45,6 @@ class ActionModule(ActionBase):
 
 def _sha256(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def _with_id(image: dict[str, Any]) -> dict[str, Any]:
-    """An archive says itself which id its image has, so that a changed archive of the same name is noticed."""
-    if image["kind"] != "archive" or image.get("id"):
-        return image
-    with tarfile.open(image["archive"]) as archive:
-        manifest = archive.extractfile("manifest.json")
-        entries = json.load(manifest) if manifest else []
-    for entry in entries:
-        if image["ref"] in (entry.get("RepoTags") or ()):
-            return {**image, "id": "sha256:" + Path(entry["Config"]).name.removesuffix(".json")}
-    return image
 
 
 def _text(problems: list[dict[str, str]]) -> str:

@@ -31,7 +31,7 @@ from tests.e2e.stack import (
     request,
     websocket_text,
 )
-from tests.lab import shell
+from tests.lab import roots, shell
 from tests.lab.engine import ensure_engine
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
@@ -48,10 +48,14 @@ def dev(make_project: MakeProject, demo_images: list[str]) -> Iterator[Project]:
     if reason := taken():
         pytest.skip(reason)
     before = DAEMON.read_text() if DAEMON.exists() else None
+    # Docker is not restarted for new settings while something runs: the labs of other workers are on it, too, and one
+    # that was just making its network was seen to leave a store that Docker does not start with any more.
+    keeper = shell.docker("run", "--detach", "--network", "none", roots.ensure(roots.TINY), "sleep", "3600").stdout
     try:
         yield make_project()
     finally:
         clean(before)
+        shell.docker("rm", "--force", keeper.strip())
 
 
 def taken() -> str:

@@ -233,20 +233,20 @@ def test_data_in_a_volume_survives_a_new_version(shop: Site) -> None:
 
 
 def test_an_image_from_an_archive(shop: Site) -> None:
-    """A file made by `docker save`, beside the project's other files."""
-    name = "acme/archived:1.0"
-    base = image_of(shop, "hello")
-    give(solo(shop), name, base, "from an archive")
-    solo(shop).docker(["save", "--output", "/root/archived.tar", name])
-    archive = shop.project.root / "archived.tar"
-    shell.docker("cp", f"{solo(shop).container}:/root/archived.tar", str(archive))
-    solo(shop).docker(["rmi", name])
+    """A file made by `docker save`, beside the project's other files; another file brings another image."""
+    name, base = "acme/archived:1.0", image_of(shop, "hello")
+    save(shop, name, base, "from an archive")
     shop.project.set("shop", "images.archives", ["archived.tar"])
     shop.project.set("shop", "services.archived", service(name, 8001))
     run = ok(cli(shop.project, "shop deploy --yes --json"))
     assert run.data["release"]["changed"] == ["archived", "edge"]
     assert request(solo(shop).ip, 8001).body == "from an archive\n"
     assert ok(cli(shop.project, "shop plan --json")).data["changes"] is False
+    save(shop, name, base, "from another one of the same name")
+    ok(cli(shop.project, "shop plan"), 10)
+    run = ok(cli(shop.project, "shop update --yes --json"))
+    assert run.data["release"]["changed"] == ["archived"]
+    assert request(solo(shop).ip, 8001).body == "from another one of the same name\n"
 
 
 def test_an_image_from_a_registry_is_pinned_and_follows_its_tag(shop: Site) -> None:
@@ -286,6 +286,18 @@ def give(host: Host, name: str, base: str, greeting: str) -> None:
         ENV GREETING="{greeting}"
     """)
     host.ssh(f"DOCKER_BUILDKIT=0 docker build --tag {name} -", input=text)
+
+
+def save(shop: Site, name: str, base: str, greeting: str) -> None:
+    """Make archived.tar in the project; the host keeps no other image than those that it uses."""
+    host = solo(shop)
+    give(host, "made:here", base, greeting)
+    used = host.docker(["image", "ls", "--quiet", name]).stdout.strip()
+    host.docker(["tag", "made:here", name])
+    host.docker(["save", "--output", "/root/archived.tar", name])
+    shell.docker("cp", f"{host.container}:/root/archived.tar", str(shop.project.root / "archived.tar"))
+    host.docker(["tag", used, name] if used else ["rmi", name])
+    host.docker(["rmi", "made:here"])
 
 
 def push(shop: Site, name: str, greeting: str) -> None:

@@ -33,6 +33,8 @@ RUN_OPTIONS = (
     "--volume=/var/lib/containerd",
     "--tmpfs=/run:exec,mode=755",  # as on a real host, no pid file or socket outlives a crash
     "--shm-size=256m",
+    # The demo's gRPC ports: a connection that was given one of them kept an edge from starting (README, limits).
+    "--sysctl=net.ipv4.ip_local_reserved_ports=50051,50055,50061,50062",
 )
 READY = """
 until [ -s /run/sshd.pid ]; do sleep 0.1; done

@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from llmdeploy.render.images import archive_images
 from tests.lab import Host
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +89,8 @@ class Site:
 
     def archive(self, ref: str, path: Path, hosts: Iterable[str]) -> str:
         """Add an image that is in a file."""
-        image = {"ref": ref, "kind": "archive", "archive": str(path), "hosts": list(hosts)}
+        ident = archive_images(path)[ref]
+        image = {"ref": ref, "kind": "archive", "archive": str(path), "id": ident, "hosts": list(hosts)}
         self.variables["llmdeploy_images"].append(image)
         return ref
 

@@ -9,9 +9,8 @@ from llmdeploy.cluster import history, releases
 from llmdeploy.cluster.history import Entry
 from llmdeploy.cluster.live import Json, Live
 from llmdeploy.config.models import Settings
-from llmdeploy.engine.tasks import judge
+from llmdeploy.engine.tasks import CRASHED, judge
 
-RESTARTED = ("failed", "rejected", "complete", "orphaned")
 PAUSED = ("paused", "rollback_paused")
 
 
@@ -78,7 +77,7 @@ def _node(node: Json) -> dict[str, Any]:
 def _service(live: Live, settings: Settings, name: str, hosts: Mapping[str, str]) -> dict[str, Any]:
     service = live.services[name]
     tasks = [task for task in live.tasks if task["ServiceID"] == service["ID"]]
-    crashed = [task for task in tasks if task["Status"]["State"] in RESTARTED]
+    crashed = [task for task in tasks if task["Status"]["State"] in CRASHED]
     verdict = judge(service, tasks, before=[task["ID"] for task in crashed], written=False)
     up = [task for task in tasks if task["Status"]["State"] == "running" and task["DesiredState"] == "running"]
     given = settings.services.get(name)

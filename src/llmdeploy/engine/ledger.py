@@ -83,9 +83,11 @@ def rollback_target(releases: Releases, steps: int = 1) -> int:
 
 
 def disposable(releases: Releases, keep: int = KEEP) -> list[int]:
-    """Which releases to forget: all but the newest `keep`, where the stack is, and where two rollbacks would lead."""
-    newest = sorted(releases, reverse=True)
-    needed = {position(releases).number, position(releases).source}
+    """Which releases to forget: all but the newest `keep`, where the stack is, what says that it is not settled there,
+    and where two rollbacks would lead."""
+    newest, now = sorted(releases, reverse=True), position(releases)
+    unsettling = [item for item in newest if item > now.source and releases[item].get("verdict") != "rolled back"]
+    needed = {now.number, now.source, *unsettling[:1]}
     needed |= {rollback_target(releases, 1), rollback_target(releases, 2)}
     return sorted(item for item in newest[keep:] if item not in needed)
 

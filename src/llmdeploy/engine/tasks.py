@@ -22,7 +22,7 @@ _ENDED_BY_DOCKER = (
     137,
     143,
 )  # Docker says "unhealthy" of a program, too, that ends before its first check
-_CRASHED = ("failed", "rejected", "complete", "orphaned")
+CRASHED = ("failed", "rejected", "complete", "orphaned")  # ended, and nobody had told it to
 _STOPPED = ("paused", "rollback_started", "rollback_paused", "rollback_completed")
 _WAITING_FOR = {
     "new": "waiting for Docker to place it",
@@ -115,7 +115,7 @@ def _count(service: Service) -> int:
 
 
 def _crashed(task: Task, before: Collection[str]) -> bool:
-    return _state(task) in _CRASHED and task["ID"] not in before
+    return _state(task) in CRASHED and task["ID"] not in before
 
 
 def _unplaceable(task: Task, pending: Mapping[str, float]) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from llmdeploy.config import Environment, Host
 from llmdeploy.config.models import Container
+from llmdeploy.errors import ConfigError, Problem
 from llmdeploy.release.spec import EDGE
 from llmdeploy.render.context import Context, build_context, write_tar
 
@@ -23,6 +24,7 @@ class Source:
     hosts: tuple[str, ...]
     context: Context | None = None
     archive: Path | None = None
+    ident: str = ""  # of an archive's image, by which a changed archive of the same name is noticed
 
     @property
     def kind(self) -> str:
@@ -35,7 +37,7 @@ class Source:
         """What the images role is given; writes the build folder's tar into `run_dir`."""
         values: dict[str, Any] = {"ref": self.ref, "kind": self.kind, "hosts": list(self.hosts)}
         if self.archive:
-            values["archive"] = str(self.archive)
+            values |= {"archive": str(self.archive), "id": self.ident}
         if self.context:
             build = self.context.build
             tar = run_dir / f"{self.context.sha256[:12]}.tar"
@@ -61,7 +63,7 @@ def image_sources(env: Environment, services: Collection[str] | None = None) -> 
             continue
         known = merged.get(source.ref)
         hosts = sorted({*source.hosts, *(known.hosts if known else ())})
-        merged[source.ref] = Source(source.ref, tuple(hosts), source.context, source.archive)
+        merged[source.ref] = replace(source, hosts=tuple(hosts))
     return list(merged.values())
 
 
@@ -83,7 +85,7 @@ def edge_hosts(env: Environment) -> tuple[Host, ...]:
 
 
 def _by_service(env: Environment) -> dict[str, Source]:
-    archives = {tag: path for path in _archive_paths(env) for tag in archive_tags(path)}
+    archives = {tag: (path, ident) for path in _archive_paths(env) for tag, ident in archive_images(path).items()}
     contexts: dict[str, Context] = {}
 
     def source(container: Container, hosts: Sequence[Host]) -> Source:
@@ -93,7 +95,8 @@ def _by_service(env: Environment) -> dict[str, Source]:
             contexts.setdefault(key, build_context(env.project.root, container.build))
             return Source(contexts[key].ref, names, contexts[key])
         image = container.image or ""
-        return Source(image, names, archive=archives.get(image))
+        path, ident = archives.get(image, (None, ""))
+        return Source(image, names, archive=path, ident=ident)
 
     services = {name: source(one, env.inventory.in_group(one.group)) for name, one in env.settings.services.items()}
     return {EDGE: source(env.settings.edge, edge_hosts(env)), **services}
@@ -103,9 +106,20 @@ def _archive_paths(env: Environment) -> list[Path]:
     return [env.project.root / archive for archive in env.settings.images.archives]
 
 
-def archive_tags(path: Path) -> list[str]:
-    """The image names inside an archive made by `docker save`."""
-    with tarfile.open(path) as archive:
-        manifest = archive.extractfile("manifest.json")
-        entries = json.load(manifest) if manifest else []
-    return [tag for entry in entries for tag in entry.get("RepoTags") or []]
+def archive_images(path: Path) -> dict[str, str]:
+    """The images inside an archive made by `docker save`: name → id (of the classic image store).
+
+    Raises ConfigError when the file is no such archive.
+    """
+    try:
+        with tarfile.open(path) as archive:
+            manifest = archive.extractfile("manifest.json")
+            entries = json.load(manifest) if manifest else []
+        return {
+            tag: f"sha256:{Path(entry['Config']).name.removesuffix('.json')}"
+            for entry in entries
+            for tag in entry.get("RepoTags") or []
+        }
+    except (tarfile.TarError, OSError, ValueError, KeyError) as error:
+        why = f"not an archive of images: {error}"
+        raise ConfigError([Problem(path.name, 0, "", "", why, "docker save --output FILE IMAGE makes one")]) from error

@@ -99,8 +99,7 @@ class _Run:
         self.worker.start()
         while self._done is None:
             self._next()
-            if self.check is not None and self.seen.engine == "no":
-                self.check()
+            self._ask_whether_to_go_on(signals)
             number = signals.take()
             if number is not None:
                 self._interrupted(number, signals)
@@ -138,6 +137,16 @@ class _Run:
                 self.log.ansible(traceback.format_exc())
 
     # --- endings
+
+    def _ask_whether_to_go_on(self, signals: Signals) -> None:
+        """Until the engine has been started. A refusal ends the run as an interruption does: in good order."""
+        if self.check is None or self.seen.engine != "no":
+            return
+        try:
+            self.check()
+        except Exception:
+            self.end(signals.pending)
+            raise
 
     def _interrupted(self, number: int, signals: Signals) -> None:
         if self.seen.engine == "no":

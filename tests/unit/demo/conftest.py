@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
 import signal
@@ -19,6 +20,9 @@ from typing import Any
 import pytest
 
 DEMO = Path(__file__).parents[3] / "demo"
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORTS = itertools.cycle(range(20_000 + WORKER % 10 * 1_000, 21_000 + WORKER % 10 * 1_000))  # each worker has its own
+JSON = (lambda value: json.dumps(value).encode(), json.loads)  # how gRPC messages are written and read
 HTTP = (
     *("secrets-service", "rate-limiter", "billing", "model-proxy", "auth-service"),
     *("head-go", "gateway", "tail-go", "admin-dashboard", "user-dashboard"),
@@ -132,10 +136,17 @@ def variable(name: str) -> str:
 
 
 def free_port() -> int:
+    """Not one that the system chooses: it gives those to any connection that begins before the role listens."""
+    return next(port for port in PORTS if is_free(port))
+
+
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def wait(condition: Callable[[], bool], seconds: float = 10) -> None:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.unit.demo.conftest import JSON
+
 if TYPE_CHECKING:
     from tests.unit.demo.conftest import Stack
 
 grpc: Any = pytest.importorskip("grpc")
-
-JSON = (lambda value: json.dumps(value).encode(), json.loads)
 
 
 def events(body: bytes) -> list[str]:
@@ -108,7 +108,7 @@ def test_a_repeated_usage_event_counts_once(whole: Stack) -> None:
     assert whole.ask("POST", "billing", "/v1/usage", event | {"prompt_tokens": -1}).status == 400
 
 
-def test_every_role_tells_health_status_and_metrics(whole: Stack) -> None:
+def test_every_role_tells_health_status_and_metrics(whole: Stack, wait: Callable[..., None]) -> None:
     for name in whole.http:
         health = whole.ask("GET", name, "/health")
         assert health.status == 200
@@ -117,9 +117,11 @@ def test_every_role_tells_health_status_and_metrics(whole: Stack) -> None:
         status = whole.ask("GET", name, "/v1/status").json
         assert status["version"] == "7"
         assert all(peer["ok"] for peer in status["peers"].values())
+        count = f'http_requests_total{{service="{name}",method="GET",route="/v1/status",code="200"}}'
+        # A request is counted after its last byte has been sent.
+        wait(lambda: count in whole.ask("GET", name, "/metrics").body.decode())  # noqa: B023
         text = whole.ask("GET", name, "/metrics").body.decode()
         assert 'build_info{version="7",revision="unknown"} 1' in text
-        count = f'http_requests_total{{service="{name}",method="GET",route="/v1/status",code="200"}}'
         assert count in text
         assert 'le="+Inf"' in text
         assert whole.ask("GET", name, "/nothing").status == 404
@@ -236,8 +238,11 @@ def test_other_sites_and_other_protocols_get_no_websocket(whole: Stack) -> None:
     assert whole.ask("GET", "admin-dashboard", "/live").status == 426
 
 
-def test_the_key_is_never_logged(whole: Stack) -> None:
-    whole.chat()
+def test_the_key_is_never_logged(whole: Stack, wait: Callable[..., None]) -> None:
+    number = whole.chat().headers["X-Request-Id"]
+    for name in ("tail-go", "gateway"):  # a line is written after the last byte has been sent
+        process = next(one for one in whole.processes if one.name == name)
+        wait(lambda: number in {one.get("request_id") for one in process.lines})  # noqa: B023
     for process in whole.processes:
         assert "demo-key" not in "".join(process.output)
         assert all({"ts", "level", "service", "msg"} <= set(line) for line in process.lines)

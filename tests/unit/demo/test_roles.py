@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.demo.conftest import DEMO, free_port
+from tests.unit.demo.conftest import DEMO, JSON, free_port
 
 if TYPE_CHECKING:
     from tests.unit.demo.conftest import Answer, Stack
 
 grpc: Any = pytest.importorskip("grpc")
 
-JSON = (lambda value: json.dumps(value).encode(), json.loads)
 CHAIN = ("secrets-service", "auth-service", "rate-limiter", "model-proxy", "head-go", "gateway")
 
 
