@@ -87,4 +87,3 @@ def _data(text: str) -> bytes:
 
 def _patterns(values: Sequence[str]) -> list[str]:
     return [word for mark in forms(values) for word in ("-e", mark.decode())]
-

@@ -5,7 +5,6 @@ The tests build on one another, in this order.
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -164,7 +163,7 @@ def test_nothing_leaks(site: Site, tmp_path: Path) -> None:
     assert not processes
     for result in results:
         assert not [mark for mark in marks if mark in result.stdout + result.stderr], result
-    home, project = Path(os.path.expanduser("~")), site.project.root
+    home, project = Path.home(), site.project.root
     places = [site.project.state, project, Path("/dev/shm"), home / ".ansible", *Path("/tmp").glob("lld-*")]
     allowed = {str(project / ".vault-password")}
     assert set(leaks.in_files(places, marks)) <= allowed
@@ -177,7 +176,7 @@ def test_nothing_leaks(site: Site, tmp_path: Path) -> None:
 
 def test_a_search_that_finds_nothing_can_find_something(site: Site, tmp_path: Path) -> None:
     """What the test before rests on."""
-    (tmp_path / "log").write_text(f"key={KEYS.split(',')[0]}\n")
+    (tmp_path / "log").write_text(f"key={KEYS.split(',', maxsplit=1)[0]}\n")
     assert leaks.in_files([tmp_path], KEYS.split(",")) == [str(tmp_path / "log")]
     head = site.lab["head"]
     head.exec(f"echo {KEYS} > /tmp/leak; echo {KEYS} | docker config create leak -")

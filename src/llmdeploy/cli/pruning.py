@@ -75,7 +75,14 @@ def carry_out(session: Session, scene: Scene, found: Data, message: str, wait: f
     report = _report(files.path)
     gone = {name: _row(name, one.get("removed") or [], one.get("bytes", 0)) for name, one in report["hosts"].items()}
     rows = [gone.get(row["host"]) or _row(row["host"], problem=row["problem"] or "see above") for row in found["hosts"]]
-    data = {**found, "hosts": rows, "configs": report["configs"], "secrets": report["secrets"], "removed": True, "log": str(outcome.log_path or "")}
+    data = {
+        **found,
+        "hosts": rows,
+        "configs": report["configs"],
+        "secrets": report["secrets"],
+        "removed": True,
+        "log": str(outcome.log_path or ""),
+    }
     away = [{"message": f"{row['host']}: {row['problem']}", "hint": ""} for row in rows if row["problem"]]
     if outcome.exit_hint != Exit.DONE:
         return Outcome("prune", data, outcome.exit_hint, [{"message": outcome.message, "hint": ""}])

@@ -43,9 +43,13 @@ def build_job(
     on_failure: str = "take-back",
     canary: bool = False,
 ) -> Job:
-    """The job for `settings`. `images` maps each service (and `edge`) to its image reference, the key of its pin;
-    `edge_host` is the address the manager asks published ports at, `edge_config` the text of haproxy.cfg, `secrets` what
-    each secret is called in the cluster. What is to be removed, and what was seen of the cluster, is filled in when the plan is made."""
+    """The job for `settings`; what is to be removed, and what was seen of the cluster, is filled in by the plan.
+
+    images       service (and `edge`) → its image reference, the key of its pin
+    edge_host    the address the manager asks published ports at
+    edge_config  the text of haproxy.cfg
+    secrets      what each secret is called in the cluster
+    """
     sealed = secrets or {}
     graph = {name: [*service.depends_on] for name, service in settings.services.items()}
     numbers = wave_numbers({EDGE: [], **graph})

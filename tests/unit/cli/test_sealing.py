@@ -7,12 +7,11 @@ from pathlib import Path
 
 from llmdeploy.cli.sealing import NOTHING, Sealed, seal
 from llmdeploy.cli.session import Session
+from llmdeploy.config import init_project
 from llmdeploy.render.rundir import _seal
 
 
 def test_where_no_service_is_given_a_secret_no_password_is_asked_for(tmp_path: Path) -> None:
-    from llmdeploy.config import init_project
-
     init_project(tmp_path)
     session = Session("dev", "deploy", project_dir=tmp_path)
     assert seal(session, session.load()) is NOTHING

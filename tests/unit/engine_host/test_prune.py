@@ -75,7 +75,11 @@ def test_releases_of_all_stacks_and_all_live_services_are_needed() -> None:
     web = second["job"]["services"]["web"]["spec"]["TaskTemplate"]["ContainerSpec"]
     web["Configs"] = [{"ConfigName": "other.settings", "ConfigID": "x"}]
     web["Secrets"] = [{"SecretName": "other.key.1", "SecretID": "x"}]
-    stranger = {"Spec": {"TaskTemplate": {"ContainerSpec": {"Image": f"nginx@{sha('c')}", "Secrets": [{"SecretName": "theirs"}]}}}}
+    stranger = {
+        "Spec": {
+            "TaskTemplate": {"ContainerSpec": {"Image": f"nginx@{sha('c')}", "Secrets": [{"SecretName": "theirs"}]}}
+        }
+    }
     runs = live(manifest(images="h", edge="g"), "edge")
     found = needed([first, second], [stranger, runs, {"Spec": {"TaskTemplate": {}}}])
     for name in ("library/redis", "library/haproxy"):

@@ -90,10 +90,10 @@ def test_a_specification_holds_everything_the_catalogue_says() -> None:
 
 
 def test_a_container_has_no_more_rights_than_it_says() -> None:
-    given = settings({"a": {}, "b": {"capabilities": ["CHOWN", "SETUID"], "read_only": True, "tmpfs": ["/tmp"], "pids": 64}})
-    plain, own = (
-        service_spec(given, name, given.services[name], {})["TaskTemplate"]["ContainerSpec"] for name in "ab"
+    given = settings(
+        {"a": {}, "b": {"capabilities": ["CHOWN", "SETUID"], "read_only": True, "tmpfs": ["/tmp"], "pids": 64}}
     )
+    plain, own = (service_spec(given, name, given.services[name], {})["TaskTemplate"]["ContainerSpec"] for name in "ab")
     for container in (plain, own):
         assert container["CapabilityDrop"] == ["ALL"]
         assert container["Privileges"] == {"NoNewPrivileges": True}
