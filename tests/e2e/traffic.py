@@ -13,21 +13,26 @@ from dataclasses import dataclass, field
 
 MOST = 20_000  # requests, whatever happens
 PAUSE = 0.1  # seconds
+SOON = 3.0  # seconds in which another host answers
 
 
 @dataclass
 class Traffic:
-    """`with Traffic(host, port, path) as traffic:` asks all the time; half of the clients keep their connections.
+    """`with Traffic(host, port) as traffic:` asks all the time; half of the clients keep their connections.
 
-    lost   (seconds since the start, what came instead of an answer 200)
+    other   a host that is asked where the first has no answer 200, as a client does that knows two addresses
+    lost    (seconds since the start, what came instead of an answer 200)
+    turned  the same, where the other host did answer
     """
 
     host: str
     port: int
+    other: str = ""
     path: str = "/v1/usage"
     clients: int = 3
     answers: Counter[str] = field(default_factory=Counter)
     lost: list[tuple[float, str]] = field(default_factory=list)
+    turned: list[tuple[float, str]] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
     _began: float = 0.0
@@ -72,15 +77,26 @@ class Traffic:
     def _client(self, keep: bool) -> None:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
         while not self._stop.wait(PAUSE) and self.number < MOST:
-            try:
-                connection.request("GET", self.path, headers={} if keep else {"Connection": "close"})
-                answer = connection.getresponse()
-                answer.read()
-                said = str(answer.status)
-            except (OSError, http.client.HTTPException) as error:
-                said = f"{type(error).__name__}: {error}"
-                connection.close()
+            said = self._ask(connection, keep)
+            if said != "200" and self.other:
+                elsewhere = http.client.HTTPConnection(self.other, self.port, timeout=SOON)
+                other = self._ask(elsewhere, False)
+                elsewhere.close()
+                if other == "200":
+                    self.turned.append((round(self.now, 1), said))
+                said = other if other == "200" else f"{said}; {other}"
             self.answers[said] += 1
             if said != "200":
                 self.lost.append((round(self.now, 1), said))
         connection.close()
+
+    def _ask(self, connection: http.client.HTTPConnection, keep: bool) -> str:
+        """What came: a status, or an error in words."""
+        try:
+            connection.request("GET", self.path, headers={} if keep else {"Connection": "close"})
+            answer = connection.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            return f"{type(error).__name__}: {error}"
+        return str(answer.status)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from . import edgefile, schedule, spec, watch
+from . import edgefile, schedule, spec, spread, watch
 from .api import ConflictError, Docker, DockerError, UnreachableError
 from .compare import EDGE, Comparison, Unit, new_configuration
 from .failure import describe
@@ -69,6 +69,7 @@ class Release:
             wrong = self._verify_the_new() if verify else ""
             if wrong:
                 return "unhealthy", f"every service is healthy, but {wrong}"
+            self._spread()
             if not self._turn() and not self._verdict:  # still as healthy as before the verification
                 return ("done" if self._found.changed else "unchanged"), self._summary()
 
@@ -120,6 +121,14 @@ class Release:
         again = [check for unit in replaced for check in unit.answers]
         job = {**self._job, "verify": [*again, *(self._job.get("verify") or [])]}
         return verify_stack(job, self._pool, self._progress, self._wait)
+
+    def _spread(self) -> None:
+        """Of what was written; of all where nothing was: a release that goes on from one left open may find it so."""
+        units = [unit for unit in self.units.values() if unit.written] or self.units.values()
+        spread.even_out(
+            self._docker, self._job["stack"], units, self._names, self._progress,
+            wait=lambda: self._wait(TURN), stop=self._stop,
+        )  # fmt: skip
 
     def _wait(self, seconds: float) -> None:
         self._beat()
