@@ -47,7 +47,7 @@ services:
     ports: [{number: 50051, protocol: grpc}]
     health: {interval: 1, start_period: 3}
 """
-PASSWORD = "correct-horse-battery-7c41"
+PASSWORD, ANOTHER = "correct-horse-battery-7c41", "staple-battery-horse-91d0"
 KEYS = "marked-4c1fe0c2a9,marked-8d20b75e13"
 FAILING = ["services.secrets-service.environment.DEMO_UNHEALTHY=1", "services.secrets-service.update.deadline=12"]
 
@@ -127,12 +127,12 @@ def test_each_service_is_given_its_own_and_no_other(site: Site) -> None:
 
 def test_a_rotated_secret_rolls_who_uses_it_and_a_rollback_brings_the_old_one_back(site: Site) -> None:
     before, old = versions(site), value(site, "session")
-    ok(site.run("staging secrets rotate session"))
-    new = value(site, "session")
-    assert new != old
+    ok(site.run("staging secrets rotate session --store-only"))
     plan = ok(site.run("staging plan"), 10)
     assert "secret session.key changed" in plan.stdout
-    ok(site.run("staging update --plain"))
+    ok(site.run("staging secrets rotate session --plain"))
+    new = value(site, "session")
+    assert new != old
     assert read(site, "secrets-service", "session.key") == new
     after = versions(site)
     assert {name for name in after if after[name] != before[name]} == {"secrets-service"}
@@ -140,15 +140,29 @@ def test_a_rotated_secret_rolls_who_uses_it_and_a_rollback_brings_the_old_one_ba
     assert read(site, "secrets-service", "session.key") == old
 
 
+def test_another_password(site: Site) -> None:
+    """Whoever has the old one opens the file no more."""
+    new = site.project.root / "new-password"
+    new.write_text(f"{ANOTHER}\n")
+    new.chmod(0o600)
+    before = value(site, "session")
+    ok(site.run("staging secrets rekey --new-password-file new-password"))
+    refused = ok(site.run("staging secrets get session"), 3)
+    assert "does not open with the password from" in refused.stderr
+    new.replace(site.project.root / ".vault-password")
+    assert value(site, "session") == before
+
+
 def test_nothing_leaks(site: Site, tmp_path: Path) -> None:
     """Every verb that a secret passes through, also those that fail and those that are stopped."""
     private = value(site, "signing").splitlines()[1]
-    marks = [*KEYS.split(","), value(site, "session"), private, PASSWORD]
+    marks = [*KEYS.split(","), value(site, "session"), private, PASSWORD, ANOTHER]
     results: list[Result] = []
     with leaks.watched(marks) as processes:
         results.append(ok(site.run("staging deploy --full --plain -vvv")))
         results.append(ok(site.run("staging deploy --plain -vvv", *FAILING), 6))
-        ok(site.run("staging secrets rotate session"))
+        results.append(ok(site.run("staging secrets rotate session -vvv")))
+        ok(site.run("staging secrets rotate session --store-only"))
         results.append(ok(site.run("staging update --json")))
         results.append(ok(site.run("staging plan --json")))
         results.append(ok(site.run("staging doctor --json")))

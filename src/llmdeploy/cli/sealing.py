@@ -49,7 +49,10 @@ def seal(session: Session, env: Environment) -> Sealed:
     if not wanted:
         return NOTHING
     from llmdeploy.secrets import gather, swarm_name
+    from llmdeploy.secrets.names import users
 
-    values = gather(session.project, env.name, settings.secrets, wanted)
+    marks = {name: env.origins.near(("secrets", name)) for name in settings.secrets}
+    places = {name: (mark.file, mark.line) for name, mark in marks.items()}
+    values = gather(session.project, env.name, settings.secrets, wanted, users=users(settings), places=places)
     names = {part: swarm_name(settings.stack, env.name, part, value) for part, value in values.items()}
     return Sealed(names, {names[part]: value for part, value in values.items()})

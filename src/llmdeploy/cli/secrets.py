@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
-from llmdeploy.cli.action import action
+from llmdeploy.cli.action import LimitTime, Yes, action
 from llmdeploy.cli.grammar import ActionGroup
+from llmdeploy.cli.options import Message, NoRollback, OnInterrupt, Wait
 from llmdeploy.cli.session import Outcome, Session
+from llmdeploy.cli.update import update
 from llmdeploy.errors import UsageError
 
 EXAMPLES = """\b
@@ -18,7 +20,7 @@ Examples:
   llmdeploy dev secrets set smtp_password   asks; nobody sees what is typed
   llmdeploy dev secrets set tls < key.pem   out of a file
   llmdeploy dev secrets get db_password     print the value
-  llmdeploy dev secrets rotate db_password  make a new value
+  llmdeploy dev secrets rotate db_password  a new value, to all that use it
   llmdeploy dev secrets edit                all of them, in your editor
 """
 
@@ -118,16 +120,47 @@ def generate(session: Session, name: Name) -> Outcome:
     return Outcome("secret", {"environment": session.environment, "name": name, "values": make(name, secret)})
 
 
-@action(SECRETS, epilog="Example: llmdeploy staging secrets rotate db_password")
-def rotate(session: Session, name: Name) -> Outcome:
-    """Make a new value for a secret and store it. Services have the old one until they are updated."""
+@action(SECRETS, epilog="Example: llmdeploy staging secrets rotate db_password --yes")
+def rotate(
+    session: Session,
+    name: Name,
+    store_only: Annotated[
+        bool,
+        typer.Option("--store-only", help="Store the new value, update nobody: services keep the old one."),
+    ] = False,
+    yes: Yes = False,
+    no_rollback: NoRollback = False,
+    message: Message = "",
+    wait: Wait = None,
+    limit_time: LimitTime = None,
+    on_interrupt: OnInterrupt = "abort",
+) -> Outcome:
+    """Make a new value for a secret, store it, and update exactly the services that are given it.
+
+    A rollback brings the old value back to them, for as long as a release that names it is kept.
+    """
+    from llmdeploy.cli.asking import refuse_unasked
     from llmdeploy.cli.safe import open_safe
     from llmdeploy.secrets import keeping
     from llmdeploy.secrets.names import users_of
 
     safe = open_safe(session)
     name, secret = safe.generated(name)
-    made = keeping.store_new(safe.file, name, secret)
     using = users_of(name, secret, safe.users)
-    following = [f"llmdeploy {session.environment} update {' '.join(using)} brings it to the services"] if using else []
-    return safe.outcome({"replaced": made}, following=following)
+    if using and not store_only:
+        refuse_unasked(session, confirm=safe.env.confirm, yes=yes)
+    made = keeping.store_new(safe.file, name, secret)
+    bringing = f"llmdeploy {session.environment} update {' '.join(using)}"
+    if store_only or not using:
+        return safe.outcome({"replaced": made}, following=[f"{bringing} brings it to the services"] if using else [])
+    session.note(f"{name}: a new value is in {safe.file.name}; updating {', '.join(using)}")
+    return update(
+        session,
+        services=using,
+        yes=yes,
+        no_rollback=no_rollback,
+        message=message or f"another {name}",
+        wait=wait,
+        limit_time=limit_time,
+        on_interrupt=on_interrupt,
+    )

@@ -296,13 +296,23 @@ def test_generate_stores_nothing(call: Call, shop: Path) -> None:
 def test_rotate_makes_another_value_and_says_how_it_gets_there(call: Call, shop: Path) -> None:
     call("dev", "secrets", "init")
     before = values(shop)
-    said = call("dev", "secrets", "rotate", "jwt")
+    said = call("dev", "secrets", "rotate", "jwt", "--store-only")
     after = values(shop)
     assert said.out.splitlines() == [
         "dev: replaced: jwt, jwt.pub", "next: llmdeploy dev update web brings it to the services",
     ]  # fmt: skip
     assert {name for name in after if after[name] != before[name]} == {"jwt", "jwt.pub"}
     assert not [value for value in after.values() if value in shown(said)]
+
+
+def test_rotate_where_a_question_could_not_be_asked_stores_nothing(call: Call, shop: Path) -> None:
+    call("dev", "secrets", "init")
+    before = values(shop)
+    (shop / "environments" / "dev.yml").write_text("confirm: true\n")
+    said = call("dev", "secrets", "rotate", "jwt")
+    assert said.code == 2
+    assert "llmdeploy dev secrets rotate --yes" in said.err
+    assert values(shop) == before
 
 
 # --- set
