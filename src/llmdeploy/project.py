@@ -44,6 +44,10 @@ class Project:
         files = _files(self.root / "environments", (".yml",))
         return sorted(file for file in files if file.name.endswith(_SECRETS))
 
+    def known_hosts(self, name: str) -> Path:
+        """Where the SSH keys of the hosts of environment `name` are (the file need not exist)."""
+        return self.root / "environments" / f"{name}.known_hosts"
+
     def inventory_file(self, name: str) -> Path:
         """The inventory of environment `name`: the first of .ini, .yml, .yaml that exists, else .ini."""
         files = self.inventory_files(name)

@@ -20,13 +20,14 @@ from llmdeploy.render.variables import Reach, managers
 @dataclass(frozen=True)
 class Connection:
     """An environment with the means to reach its hosts; `first` is the manager to work on, where it is not the first
-    of the inventory; `sealed` are the secrets that its services are given."""
+    of the inventory; `sealed` are the secrets that its services are given; `known_hosts` are its hosts' SSH keys."""
 
     outline: Outline
     path: Path
     accesses: dict[str, Access]
     first: str = ""
     sealed: Sealed = NOTHING
+    known_hosts: Path | None = None
 
     @property
     def name(self) -> str:
@@ -81,8 +82,10 @@ def connect(session: Session, env: Environment | Outline, sealed: Sealed = NOTHI
     outline = env if isinstance(env, Outline) else outline_of(env)
     with run_directory() as path:
         hosts = outline.inventory.hosts
-        accesses = {host.name: access(host, path / "cm", session.become_password) for host in hosts}
+        file = session.project.known_hosts(outline.name)
+        known = file if file.exists() else None
+        accesses = {host.name: access(host, path / "cm", session.become_password, known) for host in hosts}
         try:
-            yield Connection(outline, path, accesses, sealed=sealed)
+            yield Connection(outline, path, accesses, sealed=sealed, known_hosts=known)
         finally:
             close(list(accesses.values()))

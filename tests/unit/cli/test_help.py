@@ -16,7 +16,7 @@ from tests.unit.cli.conftest import Call, spawn
 
 ACTIONS = [
     "deploy", "plan", "update", "rollback", "scale", "abort", "verify", "status", "history", "validate", "config",
-    "doctor", "attach", "unlock", "prune",
+    "doctor", "attach", "unlock", "prune", "trust",
 ]  # fmt: skip
 COMMANDS = ["init", "environments", "schema"]
 HEAVY = [

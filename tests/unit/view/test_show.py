@@ -13,7 +13,7 @@ from llmdeploy.view import show_error, show_outcome
 from llmdeploy.view.kinds import KINDS
 from llmdeploy.view.words import short_image
 
-from . import releases, secrets, upkeep
+from . import releases, secrets, trust, upkeep
 
 CHECKS = [
     {"name": "tail-go:8000", "ok": True, "ms": 12.4, "detail": ""},
@@ -74,6 +74,7 @@ DATA: dict[str, dict[str, Any]] = {
     **releases.DATA,
     **upkeep.DATA,
     **secrets.DATA,
+    **trust.DATA,
 }  # fmt: skip
 EXPECTED = {
     "plan": [
@@ -110,6 +111,7 @@ EXPECTED = {
     **releases.EXPECTED,
     **upkeep.EXPECTED,
     **secrets.EXPECTED,
+    **trust.EXPECTED,
     "deploy": [
         "✓ dev: deployed in 31 s", "changed  gateway", "on n1    Install Docker", "http://10.0.0.1:8000", "/logs/1.log",
     ],
