@@ -45,6 +45,7 @@ class Attempt:
         self._folder, self._progress = folder, progress
         self.job: Job = {}
         self._number = 0
+        self._left = 0  # the release that was left open, if one was
         self._release: Release | None = None
         self._back: TakenBack | None = None
         self._dropped: list[int] = []
@@ -71,9 +72,10 @@ class Attempt:
     def _under_lock(self, docker: Docker, lock: Lock) -> tuple[str, str]:
         ledger = book.Ledger(docker, self.job["stack"])
         before = ledger.read()
+        self._left = max((item for item, labels in book.labels_of(before).items() if _is_open(labels)), default=0)
         found = compare(docker, self.job, self.job["pins"])
         if found.changed or must_be_recorded(book.labels_of(before)):
-            self._number = self._open(ledger, before)
+            self._number = self._open(ledger)
         else:
             self._number = max(before, default=0)
         pool, verdict, summary = ThreadPoolExecutor(PARALLEL), "failed", "the engine failed"
@@ -91,10 +93,9 @@ class Attempt:
         self._dropped = ledger.forget(int(self.job.get("keep") or book.KEEP))
         return verdict, summary
 
-    def _open(self, ledger: book.Ledger, before: Mapping[int, Any]) -> int:
-        left = [item for item, labels in book.labels_of(before).items() if labels.get("verdict") == "running"]
-        if left:
-            text = f"release {left[-1]} was left open: going on from what it had done"
+    def _open(self, ledger: book.Ledger) -> int:
+        if self._left:
+            text = f"release {self._left} was left open: going on from what it had done"
             self._progress.write("note", level="warning", text=text)
         job = {key: value for key, value in self.job.items() if key != "pins"}
         return ledger.open({"format": 1, "job": job, "pins": self.job["pins"]}, labels(self.job))
@@ -104,7 +105,7 @@ class Attempt:
     ) -> tuple[str, str]:
         self._release = release = Release(
             docker, self.job, found, self._progress, pool,
-            number=self._number, stop=(self._folder / "stop").exists, beat=lock.beat,
+            number=self._number, resumed=bool(self._left), stop=(self._folder / "stop").exists, beat=lock.beat,
         )  # fmt: skip
         release.announce()
         verdict, summary = release.run()
@@ -161,6 +162,10 @@ class Attempt:
         if verdict == "interrupted":
             kept["verdict"] = "interrupted"
         return {**kept, **({"taken_back_to": str(back.to)} if back else {})}
+
+
+def _is_open(labels: Mapping[str, str]) -> bool:
+    return labels.get("verdict") == "running"
 
 
 def labels(job: Job) -> dict[str, str]:

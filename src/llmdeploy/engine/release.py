@@ -34,11 +34,12 @@ class Release:
         *,
         number: int = 0,
         back: bool = False,
+        resumed: bool = False,
         stop: Callable[[], bool] = lambda: False,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         """`number` is what written services are labelled with, `stop` tells that somebody asked to stop, `beat` shows
-        that we live, `back` that this is a taking back."""
+        that we live, `back` that this is a taking back, `resumed` that another release was left open."""
         self._docker, self._job, self._found, self._pool = docker, job, found, pool
         self._progress, self._number = progress, number
         self._stop, self._beat = stop, beat
@@ -49,6 +50,7 @@ class Release:
         self._began = time.monotonic()
         self._goes_on = job.get("on_failure") == "go-on"
         self._over = schedule.FINISHED | {"failed"} if self._goes_on else schedule.FINISHED
+        self._resumed = resumed  # what it wrote is unchanged now, and still has to be spread
         self._stopped = False
         self._verdict = ""  # what went wrong, as soon as something did
 
@@ -123,8 +125,7 @@ class Release:
         return verify_stack(job, self._pool, self._progress, self._wait)
 
     def _spread(self) -> None:
-        """Of what was written; of all where nothing was: a release that goes on from one left open may find it so."""
-        units = [unit for unit in self.units.values() if unit.written] or self.units.values()
+        units = [unit for unit in self.units.values() if unit.written or self._resumed]
         spread.even_out(
             self._docker, self._job["stack"], units, self._names, self._progress,
             wait=lambda: self._wait(TURN), stop=self._stop,

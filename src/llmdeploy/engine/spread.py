@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from . import spec, tasks
 from .api import ConflictError, Docker, DockerError, Json
 from .compare import Unit
+from .edgejob import takes_part
 from .progress import Progress
 
 NO_ROOM_AFTER = 3.0  # seconds without a place; where there is none, all stays as it is
-_PREFIX = "node.labels."
 
 
 @dataclass
@@ -73,20 +73,6 @@ def to_move(counts: Mapping[str, int], nodes: Collection[str]) -> int:
     return max(sum(max(0, count - most) for count in here), sum(max(0, least - count) for count in here))
 
 
-def fitting(constraints: Collection[str], nodes: Collection[Json]) -> list[str]:
-    """The ids of nodes that may run a task now; none where a constraint is of a kind that is not ours."""
-    wanted = [constraint.replace(" ", "").partition("==") for constraint in constraints]
-    if not all(key.startswith(_PREFIX) and equals for key, equals, _ in wanted):
-        return []
-    return [
-        node["ID"]
-        for node in nodes
-        if node["Status"]["State"] == "ready"
-        and node["Spec"]["Availability"] == "active"
-        and all((node["Spec"].get("Labels") or {}).get(key[len(_PREFIX) :]) == value for key, _, value in wanted)
-    ]
-
-
 def _may_move(unit: Unit) -> bool:
     """A service that must not run twice has no replica more for a moment either."""
     first = (unit.wanted.get("UpdateConfig") or {}).get("Order") == "start-first"
@@ -98,7 +84,7 @@ def _crowded(units: Collection[Unit], nodes: Collection[Json], found: Collection
     for unit in units:
         constraints = (unit.wanted["TaskTemplate"].get("Placement") or {}).get("Constraints") or []
         counts = Counter(task["NodeID"] for task in _running(unit, found))
-        count = to_move(counts, fitting(constraints, nodes))
+        count = to_move(counts, [node["ID"] for node in nodes if takes_part(node, constraints)])
         if count:
             moves.append(Move(unit, count, counts.most_common(1)[0][0], spec.replicas(unit.wanted)))
     return moves

@@ -1,4 +1,4 @@
-"""How many replicas have to move, and where to."""
+"""How many replicas have to move."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmdeploy.engine.spread import fitting, to_move
+from llmdeploy.engine.spread import to_move
 
 NODES = ["a", "b", "c"]
 
@@ -43,24 +43,3 @@ def test_after_so_many_moves_as_docker_makes_them_it_is_even(counts: dict[str, i
     for _ in range(moves):
         now[max(nodes, key=lambda node: now[node])] -= 1
     assert max(now.values()) - min(now.values()) <= 1
-
-
-def node(ident: str, *, state: str = "ready", availability: str = "active", **labels: str) -> dict[str, object]:
-    spec = {"Availability": availability, "Labels": {f"group.{key}": value for key, value in labels.items()}}
-    return {"ID": ident, "Status": {"State": state}, "Spec": spec}
-
-
-def test_nodes_that_take_a_task_now() -> None:
-    nodes = [
-        node("a", web="yes"),
-        node("b", web="yes", gpu="yes"),
-        node("c", gpu="yes"),
-        node("d", state="down", web="yes"),
-        node("e", availability="drain", web="yes"),
-        node("f", availability="pause", web="yes"),
-    ]
-    assert fitting(["node.labels.group.web==yes"], nodes) == ["a", "b"]
-    assert fitting(["node.labels.group.web == yes", "node.labels.group.gpu==yes"], nodes) == ["b"]
-    assert fitting([], nodes) == ["a", "b", "c"]
-    assert fitting(["node.labels.group.web!=yes"], nodes) == []
-    assert fitting(["node.hostname==a"], nodes) == []
