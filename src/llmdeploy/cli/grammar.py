@@ -80,7 +80,7 @@ def unknown(kind: str, name: str, known: list[str]) -> UsageError:
     """The error for a name that does not exist: the nearest ones, or all."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}"
-    return UsageError(f"there is no {kind} {name!r}", hint=hint)
+    return UsageError(f"there is no {kind} {name[:60]!r}", hint=hint)
 
 
 def action_first(argv: Sequence[str]) -> list[str]:

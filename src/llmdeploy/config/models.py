@@ -14,9 +14,10 @@ from llmdeploy.config.units import parse_duration, parse_memory
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+MOST_MEMORY = 1024**5  # more than any host has, and no more than Docker can count
 _Memory = BeforeValidator(parse_memory, json_schema_input_type=int | str)
-Bytes = Annotated[int, _Memory, Field(ge=4 * 1024**2)]
-Reservation = Annotated[int, _Memory]
+Bytes = Annotated[int, _Memory, Field(ge=4 * 1024**2, le=MOST_MEMORY)]
+Reservation = Annotated[int, _Memory, Field(le=MOST_MEMORY)]
 Seconds = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str)]
 PortNumber = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Count = Annotated[int, Field(strict=True)]  # strict: `yes` and "3" are mistakes, not numbers
@@ -196,7 +197,7 @@ class Container(Model):
     image: str | None = Field(
         default=None,
         min_length=1,
-        pattern=r"^\S+$",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$",
         description="image reference: from a registry, from `images.archives`, or loaded on the first manager",
     )
     build: BuildField | None = Field(

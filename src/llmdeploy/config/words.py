@@ -39,7 +39,7 @@ _WHY = {
 # Values that may be of several kinds: pydantic reports one error per kind, people want one sentence.
 _BY_KEY = {
     "published": "must be true, false, or the port number to answer on, 1 to 65535",
-    "memory": "must be a memory size of at least 4MB, such as 512MB or 4GB",
+    "memory": "must be a memory size, at least 4MB and no more than hosts have, such as 512MB or 4GB",
     "number": "must be a port number, 1 to 65535",
     "port": "must be a port number, 1 to 65535",
 }
@@ -58,6 +58,7 @@ _PATTERNS = {
     r"^/\S*$": "must start with / and hold no spaces",
     r"^/": "must be an absolute path, starting with /",
     r"^\S+$": "must not hold spaces",
+    r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$": "must be an image, such as registry.example/team/app:1.2",
     r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$": "must be a name: letters, digits, `-`, `_` and `.`",
     r"^\d+\.\d+\.\d+\.\d+/\d+$": "must be a subnet such as 10.20.0.0/16",
     r"^\d+[kmg]$": "must be a size such as 10m",

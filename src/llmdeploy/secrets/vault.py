@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
+from llmdeploy.config.untouched import untouched
 from llmdeploy.errors import SecretsError
 from llmdeploy.secrets.password import Password
 
@@ -43,24 +40,6 @@ def decrypt(data: bytes, password: Password, file: str) -> str:
 def _ansible() -> Any:
     """Ansible's own module for it; loaded when it is needed, because that takes half a second."""
     if "ansible.parsing.vault" not in sys.modules:
-        with _untouched():
+        with untouched():
             import_module("ansible.parsing.vault")
     return sys.modules["ansible.parsing.vault"]
-
-
-@contextlib.contextmanager
-def _untouched() -> Iterator[None]:
-    """No ansible.cfg and no ANSIBLE_*: the format must not depend on the folder we are in, nor write to a home."""
-    saved = {name: value for name, value in os.environ.items() if name.startswith("ANSIBLE_")}
-    with tempfile.TemporaryDirectory(prefix="llmdeploy-") as folder:
-        config = Path(folder) / "ansible.cfg"
-        config.touch()
-        try:
-            for name in saved:
-                del os.environ[name]
-            os.environ |= {"ANSIBLE_CONFIG": str(config), "ANSIBLE_LOCAL_TEMP": folder, "ANSIBLE_HOME": folder}
-            yield
-        finally:
-            for name in ("ANSIBLE_CONFIG", "ANSIBLE_LOCAL_TEMP", "ANSIBLE_HOME"):
-                del os.environ[name]
-            os.environ |= saved

@@ -295,16 +295,14 @@ def test_an_ansible_cfg_that_renames_groups_changes_nothing(maker: Maker, monkey
     assert "one-two" in maker.load().inventory.groups
 
 
-def test_a_broken_ansible_cfg(maker: Maker) -> None:
+def test_an_ansible_cfg_is_not_read(maker: Maker) -> None:
     maker.inventory("[one]\nhost[1:2]\n")  # a plain one needs no Ansible
     config = maker.write("ansible.cfg", "no section\n")
     code = "from pathlib import Path; from llmdeploy.project import Project; from llmdeploy.config import load\n"
-    code += f"try: load(Project(Path({str(maker.project.root)!r})), 'dev')\n"
-    code += "except Exception as error: print(error.problems)"
+    code += f"print(load(Project(Path({str(maker.project.root)!r})), 'dev').inventory.hosts[0].name)"
     environment = {**os.environ, "ANSIBLE_CONFIG": str(config)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert "Ansible cannot start" in done.stdout
-    assert "look for a broken ansible.cfg" in done.stdout
+    assert done.stdout == "host1\n"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
