@@ -298,6 +298,9 @@ class Images(Model):
     """Where images come from beyond a registry."""
 
     archives: list[str] = Field(default=[], description="image archives (docker save), relative to the project")
+    allow: list[str] = Field(
+        default=[], description="registries, or folders in them, that images may come from; default: any"
+    )
 
 
 class Releases(Model):

@@ -302,7 +302,6 @@ def test_an_ansible_cfg_that_renames_groups_changes_nothing(maker: Maker, monkey
         "ansible_ssh_common_args='-J ana@jump:2222'",
         "ansible_ssh_extra_args='-o PermitLocalCommand=no'",
         "ansible_user=\"{{ lookup('env', 'USER') }}\"",
-        "ansible_user=\"{{ lookup('ansible.builtin.env', 'USER') }}\"",
         "ansible_user=ana.b-c@example.com",
         "ansible_python_interpreter='/usr/bin/env python3'",
         "ansible_python_interpreter=auto_silent",
