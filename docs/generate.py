@@ -24,6 +24,8 @@ SECTIONS: dict[type[BaseModel], str] = {
     models.Update: "services.NAME.update",
     models.Build: "build",
     models.Volume: "volumes",
+    models.SecretUse: "services.NAME.secrets",
+    models.Secret: "secrets.NAME",
     models.Edge: "edge",
     models.Network: "network",
     models.Docker: "docker",

@@ -22,10 +22,11 @@ else:
 
 DOCUMENTATION = r"""
 module: llmdeploy_prune
-short_description: Removes images and Swarm configs that no kept release needs
+short_description: Removes images, Swarm configs and Swarm secrets that no kept release needs
 description:
   - C(look) lists the images of a host. What comes later is left alone by C(host).
-  - C(manager) reads what kept releases and live services need, and removes superfluous configurations of the edge.
+  - C(manager) reads what kept releases and live services need, and removes superfluous configurations of the edge
+    and secrets.
     Nothing is removed while another run changes a stack of the cluster.
   - C(host) removes the images of llmdeploy that are not needed and that no container uses.
 options:
@@ -122,12 +123,13 @@ def look() -> dict[str, Any]:
 
 
 def manager(stack: str, job: str) -> dict[str, Any]:
-    """What is needed; configurations of the edge that are not are removed."""
+    """What is needed; configurations of the edge and secrets that are not are removed."""
     docker = Docker(patience=10.0)
     found = prune.read(docker, stack, job)
     gone = [] if found["busy"] else prune.remove_configs(docker, found["configs"])
+    secrets = [] if found["busy"] else prune.remove_secrets(docker, found["secrets"])
     note = f"nothing is tidied up: {found['busy']}" if found["busy"] else ""
-    return {**found, "configs": gone, "changed": bool(gone), "lines": _lines(note)}
+    return {**found, "configs": gone, "secrets": secrets, "changed": bool(gone or secrets), "lines": _lines(note)}
 
 
 def host(needed: dict[str, Any], seen: list[str] | None, name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 LlmdeployError              1  something failed
 ├── UsageError              2  the command line is wrong, or a needed confirmation cannot be asked
 ├── ConfigError             3  one or more problems in the configuration, each with its place
+├── SecretsError            3  the secrets cannot be opened or had: no password, a wrong one, a program that fails
 ├── LockedError             4  somebody else is changing this environment
 ├── UnreachableError        5  a host cannot be reached
 ├── UnhealthyError          7  a service, or the stack, is not healthy
@@ -101,6 +102,12 @@ class ConfigError(LlmdeployError):
             details={"problems": [vars(problem) for problem in problems]},
         )
         self.problems = problems
+
+
+class SecretsError(LlmdeployError):
+    """The secrets cannot be opened, had or written; no value is ever in the message."""
+
+    exit_code = Exit.CONFIG
 
 
 class LockedError(LlmdeployError):

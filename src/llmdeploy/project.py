@@ -11,6 +11,7 @@ from llmdeploy.errors import LlmdeployError, UsageError
 
 ENVIRONMENT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _CATALOGUE = Path("inventory", "group_vars", "all.yml")
+_SECRETS = ".secrets.yml"
 _INVENTORY_SUFFIXES = (".ini", ".yml", ".yaml")
 
 
@@ -33,6 +34,19 @@ class Project:
     def environment_file(self, name: str) -> Path:
         """Where the overrides of environment `name` are (the file need not exist)."""
         return self.root / "environments" / f"{name}.yml"
+
+    def secrets_file(self, name: str) -> Path:
+        """Where the encrypted secrets of environment `name` are (the file need not exist)."""
+        return self.root / "environments" / f"{name}{_SECRETS}"
+
+    def secrets_files(self) -> list[Path]:
+        """The encrypted secrets of all environments, also of those that have no other file any more."""
+        files = _files(self.root / "environments", (".yml",))
+        return sorted(file for file in files if file.name.endswith(_SECRETS))
+
+    def known_hosts(self, name: str) -> Path:
+        """Where the SSH keys of the hosts of environment `name` are (the file need not exist)."""
+        return self.root / "environments" / f"{name}.known_hosts"
 
     def inventory_file(self, name: str) -> Path:
         """The inventory of environment `name`: the first of .ini, .yml, .yaml that exists, else .ini."""

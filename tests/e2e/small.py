@@ -74,10 +74,10 @@ class Site:
         return tasks(docker_on(self.lab[HOSTS[0]]))
 
 
-def make_site(lab: Lab, make_project: MakeProject, make_images: MakeImages) -> Site:
-    """A project with the small catalogue whose images are on the hosts."""
+def make_site(lab: Lab, make_project: MakeProject, make_images: MakeImages, catalogue: str = CATALOGUE) -> Site:
+    """A project with the small catalogue, or another one, whose images are on the hosts."""
     project = make_project()
-    project.catalogue(CATALOGUE)
+    project.catalogue(catalogue)
     for env in ("dev", "staging", "production"):
         project.settings(env, {})
     project.inventory("staging", lab.inventory_ini())

@@ -243,11 +243,40 @@ def test_a_host_key_that_is_not_known_or_has_changed(stack: Site, tmp_path: Path
             said = unreachable(stack).stderr
         assert f"head-server: the host key {'has changed' if known else 'is not known to this machine'}" in said
         assert reason in said
-        assert "once by hand" in said
+        assert "llmdeploy ENV trust" in said
         if known:
             assert f"ssh-keygen -R {hosts.ip}" in said
             assert "tail-server" not in said
     finally:
+        stack.inventory()
+
+
+def test_host_keys_recorded_with_the_project(stack: Site) -> None:
+    """Whoever has the project needs no known_hosts of their own, and a changed key stops them."""
+    text = stack.lab.inventory_ini()
+    file = stack.project.root / "environments" / "staging.known_hosts"
+    own, other = (stack.lab[name].host_key() for name in ("head", "tail"))
+    stack.inventory(text.replace(str(stack.lab.keys.known_hosts), "/dev/null"))
+    try:
+        refused = ok(stack.run("staging trust"), 2)
+        assert "2 keys not recorded yet, and there is nobody to ask" in refused.stderr
+        assert not file.exists()
+        recorded = ok(stack.run("staging trust --yes"))
+        assert "2 keys recorded in environments/staging.known_hosts" in recorded.stdout
+        assert recorded.stdout.count("SHA256:") == 2
+        ok(stack.run("staging plan"))
+        assert ok(stack.run("staging trust --json")).data["recorded"] == 0
+        file.write_text(file.read_text().replace(own, other))
+        with untouched(stack):
+            assert "head-server: the host key has changed" in unreachable(stack).stderr
+        said = ok(stack.run("staging trust --yes"), 1).stderr
+        assert f"head-server ({stack.lab['head'].ip}): the host key has changed: SHA256:" in said
+        assert "llmdeploy staging trust --replace" in said
+        ok(stack.run("staging trust --yes --replace"))
+        assert own in file.read_text()
+        ok(stack.run("staging plan"))
+    finally:
+        file.unlink(missing_ok=True)
         stack.inventory()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,15 +41,29 @@ def release(site: Site, number: int) -> str:
     """Make a release with an image of its own, for both hosts; out: the image's name."""
     site.variables["llmdeploy_images"] = []
     ref = site.build("toy", {"Dockerfile": "FROM debian:bookworm-slim\nCOPY n /n\n", "n": f"{number}\n" * 99}, HOSTS)
-    site.job({**JOB, "id": f"job-{number}", "keep": 2, "services": {"toy": service(ref)}})
-    run = site.run()
+    secrets = site.folder / "secrets.json"
+    secrets.write_text(json.dumps({f"llm.key.{number}": value(number)}))
+    site.variables["llmdeploy_secrets_file"] = str(secrets)
+    site.job({**JOB, "id": f"job-{number}", "keep": 2, "services": {"toy": service(ref, f"llm.key.{number}")}})
+    run = site.run("-vvv")
     assert run.code == 0, run.failures
+    assert value(number) not in run.output
     return ref
 
 
-def service(ref: str) -> dict[str, Any]:
+def value(number: int) -> str:
+    return f"very-secret-{number}"
+
+
+def secrets(host: Host) -> list[str]:
+    return sorted(host.docker(["secret", "ls", "--format", "{{.Name}}"]).stdout.split())
+
+
+def service(ref: str, secret: str) -> dict[str, Any]:
     health = {"Test": ["CMD", "true"], "Interval": SECOND // 2, "Timeout": SECOND, "Retries": 2}
     container = {"Image": "", "Command": ["sleep", "999"], "StopGracePeriod": 0, "Healthcheck": health}
+    file = {"Name": "key", "UID": "0", "GID": "0", "Mode": 0o400}
+    container["Secrets"] = [{"SecretName": secret, "File": file}]
     task = {
         "ContainerSpec": container,
         "Placement": {"Constraints": ["node.labels.group.head==yes"]},
@@ -91,6 +106,9 @@ def test_a_release_that_leaves_the_history_takes_its_images_with_it(site: Site, 
     refs += [release(site, number) for number in (2, 3, 4)]
     kept = lab["head"].docker(["config", "ls", "--format", "{{.Name}}"]).stdout.split()
     assert sorted(kept) == ["llm.release.2", "llm.release.3", "llm.release.4"]  # two, and where two rollbacks lead
+    assert secrets(lab["head"]) == ["llm.key.2", "llm.key.3", "llm.key.4"]
+    container = lab["head"].docker(["ps", "--quiet", "--filter", "name=toy"]).stdout.split()[0]
+    assert lab["head"].docker(["exec", container, "cat", "/run/secrets/key"]).stdout == value(4)
     # On `head` the image of an ended task is in use until Swarm forgets the task.
     assert [has(lab["tail"], ref) for ref in refs] == [False, True, True, True]
     assert [has(lab["head"], ref) for ref in refs][1:] == [True, True, True]
@@ -118,6 +136,9 @@ def test_prune_leaves_what_is_needed_used_or_not_ours(site: Site, lab: Lab) -> N
     for name in ("llm.edge.aaaa", "llm.edge.bbbb", "other.edge.cccc", "other.edge.dddd"):
         config(head, name, "edge", name.split(".")[0])
     ledger(head, "llm", 9, {}, edge="aaaa")
+    for name, stack in (("llm.key.0", "llm"), ("other.key.0", "other"), ("theirs", "")):
+        label = [f"--label=llmdeploy.stack={stack}"] if stack else []
+        head.exec(shlex.join(["echo", "x"]) + " | " + shlex.join(["docker", "secret", "create", *label, name, "-"]))
 
     run = prune(site)
     assert run.code == 0, run.failures + run.output[-2000:]
@@ -129,8 +150,10 @@ def test_prune_leaves_what_is_needed_used_or_not_ours(site: Site, lab: Lab) -> N
     configs = head.docker(["config", "ls", "--format", "{{.Name}}"]).stdout.split()
     assert {name for name in configs if ".edge." in name} == {"llm.edge.aaaa", "other.edge.cccc", "other.edge.dddd"}
 
+    assert secrets(head) == ["llm.key.2", "llm.key.3", "llm.key.4", "other.key.0", "theirs"]
+
     report = json.loads((site.folder / "report.json").read_text())
-    assert report["configs"] == ["llm.edge.bbbb"]
+    assert (report["configs"], report["secrets"]) == (["llm.edge.bbbb"], ["llm.key.0"])
     assert sorted(name for one in report["hosts"]["tail"]["removed"] for name in one["names"]) == sorted(gone)
     assert report["hosts"]["head"]["bytes"] >= 0
     assert any(text.startswith("tail: removed 2 images that no release needs") for text in notes(run))

@@ -9,8 +9,8 @@ from llmdeploy.errors import EXIT_MEANING, ConfigError, Exit, LlmdeployError, Pr
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("LlmdeployError", 1), ("UsageError", 2), ("LockedError", 4), ("UnreachableError", 5), ("UnhealthyError", 7),
-        ("InterruptedRunError", 130),
+        ("LlmdeployError", 1), ("UsageError", 2), ("SecretsError", 3), ("LockedError", 4), ("UnreachableError", 5),
+        ("UnhealthyError", 7), ("InterruptedRunError", 130),
     ],
 )  # fmt: skip
 def test_every_error_has_its_exit_code(name: str, code: int) -> None:

@@ -21,6 +21,7 @@ MAY_USE = {
     "config": {"errors", "project"},
     "release": {"config", "engine", "errors"},
     "render": {"config", "release", "engine", "errors", "project"},
+    "secrets": {"config", "errors", "project"},
     "run": {"errors", "events"},
     "cluster": {"config", "engine", "errors", "events", "release"},
     "view": {"errors", "events"},

@@ -28,6 +28,7 @@ DEVELOPMENT = (ROOT / "docs" / "development.md").read_text()
 DEV, FOUR = "tests/e2e/test_dev.py", "tests/e2e/test_four_hosts.py"
 ROLLBACK = "tests/e2e/test_rollback.py"
 EDGE, PEOPLE, UPKEEP = "tests/e2e/test_edge.py", "tests/e2e/test_two_people.py", "tests/e2e/test_upkeep.py"
+SECRETS, INIT = "tests/e2e/test_secrets.py", "test_what_is_generated_is_encrypted_and_what_people_set_is_kept"
 HISTORY = "tests/docker/reads/test_history.py"
 INTERRUPTS, VARIANTS = "tests/e2e/test_interrupts.py", "tests/e2e/test_variants.py"
 
@@ -68,6 +69,14 @@ ELSEWHERE = {
         VARIANTS, "test_a_user_with_a_sudo_password_is_asked_for_it", "staging deploy --ask-become-pass --yes",
     ),
     "llmdeploy staging deploy --limit-time 5m": (INTERRUPTS, "test_a_time_limit_ends_the_release", '"--limit-time"'),
+    "llmdeploy staging secrets init": (SECRETS, INIT, "staging secrets init"),
+    "llmdeploy staging secrets set smtp_password": (SECRETS, INIT, "staging secrets set"),
+    "llmdeploy staging secrets list": (SECRETS, "test_nothing_leaks", "staging secrets list"),
+    "llmdeploy staging secrets rotate session_key": (
+        SECRETS, "test_a_rotated_secret_rolls_who_uses_it_and_a_rollback_brings_the_old_one_back",
+        "staging secrets rotate session",
+    ),
+    "llmdeploy staging secrets rekey": (SECRETS, "test_another_password", "staging secrets rekey"),
     "llmdeploy staging attach": (FOUR, "test_attach_shows_how_the_last_release_ended", "staging attach"),
     "curl http://EDGE:8000/v1/chat/completions": (
         DEV, "test_a_chat_goes_through_the_whole_chain_and_is_billed", "chat(",
@@ -215,7 +224,8 @@ def test_the_exit_codes_are_the_codes(environ: dict[str, str]) -> None:
 
 def test_every_action_and_command_is_in_the_tables() -> None:
     def names(group: Any) -> set[str]:
-        return {command.name or command.callback.__name__ for command in group.registered_commands}
+        commands = {command.name or command.callback.__name__ for command in group.registered_commands}
+        return commands | {part.name for part in group.registered_groups}
 
     said = set(
         re.findall(r"^\| `([a-z]+)[ `]", README.partition("## Commands")[2].partition("| option")[0], re.MULTILINE)

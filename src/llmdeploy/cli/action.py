@@ -41,7 +41,9 @@ _COMMON: dict[str, tuple[Any, Any]] = {
 }
 
 
-def action(app: typer.Typer, *, name: str | None = None, epilog: str = "") -> Callable[[Verb], Verb]:
+def action(
+    app: typer.Typer, *, name: str | None = None, epilog: str = "", context_settings: dict[str, Any] | None = None
+) -> Callable[[Verb], Verb]:
     """Registers `verb(session, **own options) -> Outcome` as a command of `app`."""
 
     def register(verb: Verb) -> Verb:
@@ -50,8 +52,8 @@ def action(app: typer.Typer, *, name: str | None = None, epilog: str = "") -> Ca
         @wraps(verb)
         def command(ctx: typer.Context, **values: Any) -> None:
             common = {key: values.pop(key) for key in _COMMON}
-            parent = ctx.parent.info_name if ctx.parent and ctx.parent.parent else ""
-            session = Session(environment=parent or "", action=ctx.info_name or "", **common)
+            *environment, verbs = _typed(ctx)
+            session = Session(environment=" ".join(environment), action=verbs, **common)
             raise typer.Exit(run_verb(session, lambda: verb(session, **values)))
 
         command.__signature__ = inspect.Signature([_context_parameter(), *own, *_common_parameters()])  # type: ignore[attr-defined]
@@ -59,10 +61,22 @@ def action(app: typer.Typer, *, name: str | None = None, epilog: str = "") -> Ca
         command.__annotations__ = {
             parameter.name: parameter.annotation for parameter in inspect.signature(command).parameters.values()
         }
-        app.command(name=name or verb.__name__.replace("_", "-"), epilog=epilog)(command)
+        app.command(name=name or verb.__name__.replace("_", "-"), epilog=epilog, context_settings=context_settings)(
+            command
+        )
         return verb
 
     return register
+
+
+def _typed(ctx: typer.Context) -> list[str]:
+    """Out: the environment and its action (`secrets set` is one), or a command that has no environment."""
+    names: list[str] = []
+    here: Any = ctx
+    while here.parent is not None:  # the root is the program
+        names.insert(0, here.info_name or "")
+        here = here.parent
+    return [names[0], " ".join(names[1:])] if len(names) > 1 else names
 
 
 def run_verb(session: Session, verb: Callable[[], Outcome]) -> int:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from llmdeploy.cli.sealing import NOTHING, Sealed
 from llmdeploy.cli.session import Session
 from llmdeploy.cluster.access import Access, access, close
 from llmdeploy.config import Environment, Host, Outline, outline_of
@@ -19,12 +20,14 @@ from llmdeploy.render.variables import Reach, managers
 @dataclass(frozen=True)
 class Connection:
     """An environment with the means to reach its hosts; `first` is the manager to work on, where it is not the first
-    of the inventory."""
+    of the inventory; `sealed` are the secrets that its services are given; `known_hosts` are its hosts' SSH keys."""
 
     outline: Outline
     path: Path
     accesses: dict[str, Access]
     first: str = ""
+    sealed: Sealed = NOTHING
+    known_hosts: Path | None = None
 
     @property
     def name(self) -> str:
@@ -74,13 +77,15 @@ class Connection:
 
 
 @contextmanager
-def connect(session: Session, env: Environment | Outline) -> Iterator[Connection]:
+def connect(session: Session, env: Environment | Outline, sealed: Sealed = NOTHING) -> Iterator[Connection]:
     """Opens the run's private folder; at the end nothing of it is left, neither files nor ssh processes."""
     outline = env if isinstance(env, Outline) else outline_of(env)
     with run_directory() as path:
         hosts = outline.inventory.hosts
-        accesses = {host.name: access(host, path / "cm", session.become_password) for host in hosts}
+        file = session.project.known_hosts(outline.name)
+        known = file if file.exists() else None
+        accesses = {host.name: access(host, path / "cm", session.become_password, known) for host in hosts}
         try:
-            yield Connection(outline, path, accesses)
+            yield Connection(outline, path, accesses, sealed=sealed, known_hosts=known)
         finally:
             close(list(accesses.values()))

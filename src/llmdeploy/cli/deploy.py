@@ -49,6 +49,7 @@ def deploy(
     from llmdeploy.cli.glance import reading
     from llmdeploy.cli.making import durations, make_job, rendered
     from llmdeploy.cli.planning import make_plan
+    from llmdeploy.cli.sealing import seal
     from llmdeploy.cli.turn import await_turn
     from llmdeploy.cluster.verify import verify
     from llmdeploy.release.job import all_checks
@@ -57,7 +58,7 @@ def deploy(
     env = session.load()
     saving = plan_file is not None and not plan_file.exists()
     refuse_unasked(session, confirm=env.confirm, yes=yes or saving)
-    with connect(session, env) as connection:
+    with connect(session, env, seal(session, env)) as connection:
         await_turn(session, connection, message, patience)
         on_failure = "keep" if no_rollback else "take-back"
         job = make_job(

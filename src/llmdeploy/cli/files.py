@@ -72,5 +72,7 @@ def config(
         if name.startswith(key)
     ]
     if key and not rows:
-        raise UsageError(f"there is no key that begins with {key!r}", hint=f"llmdeploy {session.environment} config")
+        raise UsageError(
+            f"there is no key that begins with {key[:60]!r}", hint=f"llmdeploy {session.environment} config"
+        )
     return Outcome("config", {"environment": session.environment, "values": rows})

@@ -19,6 +19,7 @@ from llmdeploy.project import find_project
 ACTIONS = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 COMMON_FLAGS = ("--json", "--plain", "--quiet", "--verbose", "--ask-become-pass", "-q", "-v", "-vv", "-vvv")
 COMMON_VALUES = ("--project", "--set")
+GROUPS = ("secrets",)  # actions with verbs of their own
 
 
 class ActionGroup(TyperGroup):
@@ -28,7 +29,7 @@ class ActionGroup(TyperGroup):
         """As usual, but an option where the action belongs is told so."""
         if args and args[0].startswith("-") and not {*args} & {*ctx.help_option_names} and not ctx.resilient_parsing:
             raise UsageError(
-                f"the action comes before its options: llmdeploy {ctx.info_name} ACTION {args[0]}",
+                f"the action comes before its options: {ctx.command_path} ACTION {args[0]}",
                 hint=f"actions: {', '.join(self.list_commands(ctx))}",
             )
         return super().parse_args(ctx, args)
@@ -79,15 +80,15 @@ def unknown(kind: str, name: str, known: list[str]) -> UsageError:
     """The error for a name that does not exist: the nearest ones, or all."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}"
-    return UsageError(f"there is no {kind} {name!r}", hint=hint)
+    return UsageError(f"there is no {kind} {name[:60]!r}", hint=hint)
 
 
 def action_first(argv: Sequence[str]) -> list[str]:
-    """The command line with the common options that stand before the action moved behind it."""
+    """The command line with the common options that stand before the action, or a verb of it, moved behind it."""
     words: list[str] = []
     early: list[str] = []
     rest = list(argv)
-    while rest and len(words) < 2:
+    while rest and len(words) < (3 if words[1:] and words[1] in GROUPS else 2):
         word = rest.pop(0)
         if word in COMMON_VALUES:
             early += [word, *rest[:1]]

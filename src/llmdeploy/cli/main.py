@@ -8,7 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from llmdeploy import __version__
-from llmdeploy.cli import deploy, files, following, history, reading, rollback, scale, update, upkeep
+from llmdeploy.cli import (
+    deploy,
+    files,
+    following,
+    history,
+    reading,
+    rollback,
+    scale,
+    secretfiles,
+    trust,
+    update,
+    upkeep,
+)
 from llmdeploy.cli.action import action
 from llmdeploy.cli.grammar import ACTIONS, ActionGroup, Grammar, action_first
 from llmdeploy.errors import EXIT_MEANING, Exit, InterruptedRunError, LlmdeployError, UsageError
@@ -87,6 +99,8 @@ action(
 action(ACTIONS, epilog="Example: llmdeploy staging attach")(following.attach)
 action(ACTIONS, epilog="Example: llmdeploy staging unlock --force -m 'the runner is gone'")(upkeep.unlock)
 action(ACTIONS, epilog="Example: llmdeploy staging prune --yes")(upkeep.prune)
+action(ACTIONS, epilog="Example: llmdeploy staging trust; exit code 5 when a host cannot be reached.")(trust.trust)
+ACTIONS.add_typer(secretfiles.SECRETS, name="secrets")
 
 
 def main() -> int:

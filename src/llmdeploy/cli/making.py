@@ -40,6 +40,7 @@ def make_job(
         images=service_images(env),
         edge_host=connection.edge_host,
         edge_config=edge_config(env.settings),
+        secrets=connection.sealed.names,
         on_failure=on_failure,
         canary=canary,
     )
@@ -90,6 +91,7 @@ def rendered(
         full=full,
         services=services,
         kept_pins=kept_pins or {},
+        secrets=connection.sealed.values,
     )
 
 

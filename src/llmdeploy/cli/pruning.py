@@ -27,7 +27,7 @@ Data = dict[str, Any]
 
 
 def find(scene: Scene) -> Data:
-    """What would go: `hosts` (see `_row`), `configs` by name; `changes`: whether that is anything."""
+    """What would go: `hosts` (see `_row`), `configs` and `secrets` by name; `changes`: whether that is anything."""
     try:
         found = prune.read(scene.docker, scene.stack)
     except DockerError as problem:
@@ -37,9 +37,9 @@ def find(scene: Scene) -> Data:
         _row(name, problem=one.message) if isinstance(one, LlmdeployError) else _row(name, one)
         for name, one in {**images, **scene.away}.items()
     ]
-    configs = [one["Name"] for one in found["configs"]]
-    changes = bool(configs) or any(row["images"] for row in rows)
-    return {"environment": scene.environment, "stack": scene.stack, "hosts": rows, "configs": configs,
+    names = {kind: [one["Name"] for one in found[kind]] for kind in ("configs", "secrets")}
+    changes = any(names.values()) or any(row["images"] for row in rows)
+    return {"environment": scene.environment, "stack": scene.stack, "hosts": rows, **names,
             "changes": changes, "removed": False}  # fmt: skip
 
 
@@ -49,7 +49,9 @@ def question(found: Mapping[str, Any]) -> str:
     size = size_in_words(sum(row["bytes"] for row in found["hosts"]))
     parts = [f"{count(images, 'image')} (at most {size})"] if images else []
     parts += [f"{count(len(found['configs']), 'configuration')} of the edge"] if found["configs"] else []
-    return f"Remove {' and '.join(parts)}?"
+    parts += [count(len(found["secrets"]), "secret")] if found["secrets"] else []
+    *others, last = parts
+    return f"Remove {' and '.join([', '.join(others), last] if others else [last])}?"
 
 
 def carry_out(session: Session, scene: Scene, found: Data, message: str, wait: float) -> Outcome:
@@ -73,7 +75,14 @@ def carry_out(session: Session, scene: Scene, found: Data, message: str, wait: f
     report = _report(files.path)
     gone = {name: _row(name, one.get("removed") or [], one.get("bytes", 0)) for name, one in report["hosts"].items()}
     rows = [gone.get(row["host"]) or _row(row["host"], problem=row["problem"] or "see above") for row in found["hosts"]]
-    data = {**found, "hosts": rows, "configs": report["configs"], "removed": True, "log": str(outcome.log_path or "")}
+    data = {
+        **found,
+        "hosts": rows,
+        "configs": report["configs"],
+        "secrets": report["secrets"],
+        "removed": True,
+        "log": str(outcome.log_path or ""),
+    }
     away = [{"message": f"{row['host']}: {row['problem']}", "hint": ""} for row in rows if row["problem"]]
     if outcome.exit_hint != Exit.DONE:
         return Outcome("prune", data, outcome.exit_hint, [{"message": outcome.message, "hint": ""}])
@@ -114,5 +123,5 @@ def _report(folder: Path) -> Data:
     try:
         found: Data = json.loads((folder / "tidy.json").read_text(encoding="utf-8"))
     except OSError:
-        return {"configs": [], "hosts": {}}
+        return {"configs": [], "secrets": [], "hosts": {}}
     return found

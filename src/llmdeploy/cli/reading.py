@@ -58,8 +58,10 @@ def plan(
     from llmdeploy.cli.connection import connect
     from llmdeploy.cli.making import make_job, rendered
     from llmdeploy.cli.planning import make_plan
+    from llmdeploy.cli.sealing import seal
 
-    with connect(session, session.load()) as connection:
+    env = session.load()
+    with connect(session, env, seal(session, env)) as connection:
         job = make_job(connection, action="deploy")
         edge_lines = bool(session.verbose) or session.json
         made = make_plan(connection, rendered(connection, job), job, edge_lines=edge_lines)

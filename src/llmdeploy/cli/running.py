@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from llmdeploy.cli.connection import Connection
 from llmdeploy.cli.holding import Hold
 from llmdeploy.cli.logs import open_log
 from llmdeploy.cli.session import Session
-from llmdeploy.cluster.access import Access
+from llmdeploy.cluster.access import Access, key_options
 from llmdeploy.cluster.health import complete
 from llmdeploy.cluster.jobs import Running, request_stop
 from llmdeploy.events import Event, Failure, Note, ReleasePlanned
@@ -70,8 +71,8 @@ def run_playbook(
 
     Out: the outcome, and what failed. Raises LockedError when the lock is lost before the engine has it.
     """
-    playbooks = resources() / "playbooks"
-    log = open_log(job, redact=session.redact)
+    playbooks, redact = resources() / "playbooks", connection.sealed.redacting(session.redact)
+    log = open_log(job, redact=redact)
     manager = connection.managers[0]
     with (
         log,
@@ -91,6 +92,7 @@ def run_playbook(
                 module_utils=[files.module_utils],
                 roles=[playbooks / "roles"],
                 become_password_file=_password_file(session, files.path),
+                ssh_options=[shlex.join(key_options(connection.known_hosts))],
                 more={"ANSIBLE_SSH_CONTROL_PATH": f"{files.control}/%%C"},  # our connections to the hosts are open
             ),
             on_event=told,
@@ -100,7 +102,7 @@ def run_playbook(
             check=hold.check,
             stop_patience=WAY_BACK,
             targets={name: access.tried for name, access in connection.accesses.items()},
-            redact=session.redact,
+            redact=redact,
             log=log,
         )
     return outcome, told

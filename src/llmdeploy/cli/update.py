@@ -51,6 +51,7 @@ def update(
     from llmdeploy.cli.glance import reading
     from llmdeploy.cli.making import durations, make_job, rendered
     from llmdeploy.cli.planning import make_plan
+    from llmdeploy.cli.sealing import seal
     from llmdeploy.cli.turn import await_turn
     from llmdeploy.cluster.verify import verify
     from llmdeploy.events import Note
@@ -63,7 +64,7 @@ def update(
     session = replace(session, overrides=[*session.overrides, *_overrides(session, given)])
     env = session.load()
     refuse_unasked(session, confirm=env.confirm, yes=yes)
-    with connect(session, env) as connection:
+    with connect(session, env, seal(session, env)) as connection:
         await_turn(session, connection, message, patience)
         on_failure = "keep" if no_rollback else "take-back"
         job = make_job(

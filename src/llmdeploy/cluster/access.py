@@ -54,12 +54,17 @@ class Access:
         return f"{user}{self.address}{port}{key}"
 
 
-def access(host: Host, control_dir: Path, become_password: str | None = None) -> Access:
-    """How `host` is reached. Connections share one master in `control_dir` (a short private path) with Ansible's."""
+def access(
+    host: Host, control_dir: Path, become_password: str | None = None, known_hosts: Path | None = None
+) -> Access:
+    """How `host` is reached. Connections share one master in `control_dir` (a short private path) with Ansible's.
+
+    `known_hosts` are the environment's own host keys, beside those that the person knows.
+    """
     if host.local:
         return Access(host.name, "127.0.0.1", (), become=os.geteuid() != 0, become_password=become_password)
     variables = host.variables
-    argv = ["ssh", *shared_options(control_dir)]
+    argv = ["ssh", *key_options(known_hosts), *shared_options(control_dir)]
     if host.user:
         argv += ["-l", host.user]
     if host.port:
@@ -77,6 +82,15 @@ def access(host: Host, control_dir: Path, become_password: str | None = None) ->
         become=needs_become(host),
         become_password=str(password) if password else None,
     )
+
+
+def key_options(known_hosts: Path | None) -> list[str]:
+    """ssh options by which host keys are checked always, whatever the inventory says: of two, ssh takes the first."""
+    options = ["-o", "StrictHostKeyChecking=yes"]
+    if known_hosts is None:
+        return options
+    file = str(known_hosts).replace("%", "%%")
+    return [*options, "-o", f'UserKnownHostsFile="{file}" ~/.ssh/known_hosts ~/.ssh/known_hosts2']
 
 
 def shared_options(control_dir: Path) -> list[str]:

@@ -58,9 +58,9 @@ def on_all(accesses: Sequence[Access], work: Callable[[Access], Result]) -> dict
 _REASONS = [
     (r"Permission denied \(", "the host refused our key", "is the key in authorized_keys of that user there?"),
     (r"REMOTE HOST IDENTIFICATION", "the host key has changed",
-     "if the host was set up anew: ssh-keygen -R ADDRESS, then connect once by hand; if not, find out who answers"),
+     "find out who answers there; if it was set up anew: llmdeploy ENV trust --replace, or ssh-keygen -R ADDRESS"),
     (r"Host key verification failed", "the host key is not known to this machine",
-     "connect once by hand with ssh, compare the fingerprint and accept it"),
+     "llmdeploy ENV trust shows its fingerprint and records it"),
     (r"Connection refused", "connection refused", "is sshd running on that port?"),
     (r"timed out|Operation timed out", "no answer", "is the host up, and is the port open?"),
     (r"Could not resolve|Name or service not known", "the name is unknown", "check ansible_host in the inventory"),

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from llmdeploy.config.guard import runs
 from llmdeploy.config.normal import HOST_VARIABLES
 from llmdeploy.errors import Problem
 
@@ -30,7 +31,8 @@ def resolve(
     for key, value in kept(variables).items():
         why = hint = ""
         try:
-            values[key] = _plain(_filled(value, variables, loader, magic))
+            why = runs(_plain(value))
+            values[key] = _plain(value if why else _filled(value, variables, loader, magic))
         except _EncryptedError:
             why, hint = "is encrypted with ansible-vault", "keep vaulted values out of the inventory's variables"
         except Exception as error:  # noqa: BLE001 - templates run filters and lookups of all kinds

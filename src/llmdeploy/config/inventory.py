@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from llmdeploy.config.guard import host_problems
 from llmdeploy.config.hosts import Host, Inventory, Parsed, ParsedHost
 from llmdeploy.config.marks import Mark
 from llmdeploy.config.nearest import did_you_mean
 from llmdeploy.config.plainini import parse_plain
 from llmdeploy.config.textfile import read_text, refuse
+from llmdeploy.config.untouched import untouched
 from llmdeploy.config.yamlinventory import check_yaml
 from llmdeploy.errors import Problem
 from llmdeploy.project import Project
@@ -47,10 +49,8 @@ def read_inventory(project: Project, environment: str) -> tuple[Inventory, list[
 
 
 def _parse(path: Path, file: str, project: Project) -> Parsed:
-    try:
+    with untouched():
         from llmdeploy.config.parser import parse  # noqa: PLC0415 - ansible: 0.3 s, only when hosts are wanted
-    except Exception as error:  # a broken ansible.cfg makes the import fail, in many ways
-        raise refuse(file, 0, f"Ansible cannot start: {error}", "look for a broken ansible.cfg") from error
     return parse(path.absolute(), file, project.catalogue.absolute())
 
 
@@ -102,11 +102,14 @@ def _host(raw: ParsedHost, mark: Mark) -> tuple[Host, list[Problem]]:
     problems: list[Problem] = []
 
     def note(key: str, value: Any, why: str, hint: str = "") -> None:
-        problems.append(Problem(mark.file, mark.line, f"{raw.name}.{key}", str(value)[:60], why, hint))
+        path = f"{raw.name}.{key}".rstrip(".")
+        problems.append(Problem(mark.file, mark.line, path, str(value)[:60], why, hint))
 
     def pick(*names: str) -> Any:
         return next((raw.variables[name] for name in names if raw.variables.get(name) not in (None, "")), None)
 
+    for key, value, why, hint in host_problems(raw.name, raw.variables):
+        note(key, value, why, hint)
     connection = str(pick("ansible_connection") or "ssh").removeprefix("ansible.builtin.")
     if connection not in (*_SSH, _LOCAL):
         hint = did_you_mean(connection, [*_SSH, _LOCAL], otherwise="write ")

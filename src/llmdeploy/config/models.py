@@ -14,13 +14,16 @@ from llmdeploy.config.units import parse_duration, parse_memory
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+MOST_MEMORY = 1024**5  # more than any host has, and no more than Docker can count
 _Memory = BeforeValidator(parse_memory, json_schema_input_type=int | str)
-Bytes = Annotated[int, _Memory, Field(ge=4 * 1024**2)]
-Reservation = Annotated[int, _Memory]
+Bytes = Annotated[int, _Memory, Field(ge=4 * 1024**2, le=MOST_MEMORY)]
+Reservation = Annotated[int, _Memory, Field(le=MOST_MEMORY)]
 Seconds = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str)]
 PortNumber = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Count = Annotated[int, Field(strict=True)]  # strict: `yes` and "3" are mistakes, not numbers
 Cores = Annotated[float, Field(strict=True)]
+Capability = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z_]+$")]
+Folder = Annotated[str, StringConstraints(pattern=r"^/[^:]*$")]
 Scalar = str | int | float | bool
 Protocol = Literal["http", "grpc", "tcp", "web"]
 
@@ -131,13 +134,70 @@ def _as_volume(value: Any) -> Any:
 VolumeField = Annotated[Volume, BeforeValidator(_as_volume, json_schema_input_type=Volume | str)]
 
 
+SecretName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,25}$")]
+SecretPart = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,25}(\.pub|\.crt)?$")]
+
+
+class Secret(Model):
+    """A secret of the stack: how it is generated, or which store it is in. Its value never stands in this file."""
+
+    kind: Literal["password", "token", "key-pair", "certificate", "given"] = Field(
+        default="password",
+        description="what `secrets init` generates: password, token (URL-safe), key-pair (Ed25519; the public half is "
+        "NAME.pub), certificate (self-signed; NAME is the key, NAME.crt the certificate), given (only people set it)",
+    )
+    length: Count = Field(default=32, ge=12, le=1024, description="characters of a password or a token")
+    alphabet: Literal["letters-digits", "hex", "printable"] = Field(
+        default="letters-digits", description="characters that a password is made of"
+    )
+    names: list[str] = Field(default=[], description="for certificate: the host names it is for")
+    days: Count = Field(default=825, ge=1, le=3650, description="for certificate: how long it is valid")
+    command: list[str] | None = Field(
+        default=None, min_length=1, description="its value is what this program prints, such as [op, read, op://…]"
+    )
+    variable: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="its value is in this environment variable of whoever runs llmdeploy, in CI say",
+    )
+
+    @model_validator(mode="after")
+    def _one_store(self) -> Secret:
+        if self.command and self.variable:
+            raise ValueError("`command` and `variable` are both given; a secret is in one store")
+        return self
+
+    def parts(self, name: str) -> list[str]:
+        """The names of what is kept for it."""
+        return [name, *{"key-pair": [f"{name}.pub"], "certificate": [f"{name}.crt"]}.get(self.kind, [])]
+
+
+class SecretUse(Model):
+    """A secret that a service is given, as a file in memory."""
+
+    name: SecretPart = Field(description="a name under `secrets`, or the NAME.pub or NAME.crt of one")
+    file: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="file in /run/secrets; default: its name"
+    )
+    mode: str = Field(default="0444", pattern=r"^0[0-7]{3}$", description="of the file; in quotes")
+    uid: str = Field(default="0", pattern=r"^\d{1,10}$", description="owner of the file; in quotes")
+    gid: str = Field(default="0", pattern=r"^\d{1,10}$", description="group of the file; in quotes")
+
+
+def _as_secret_use(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+SecretUseField = Annotated[SecretUse, BeforeValidator(_as_secret_use, json_schema_input_type=SecretUse | str)]
+
+
 class Container(Model):
     """What every container has: an image, resources, environment, volumes."""
 
     image: str | None = Field(
         default=None,
         min_length=1,
-        pattern=r"^\S+$",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$",
         description="image reference: from a registry, from `images.archives`, or loaded on the first manager",
     )
     build: BuildField | None = Field(
@@ -146,12 +206,19 @@ class Container(Model):
     command: list[str] | None = Field(default=None, description="arguments instead of the image's CMD")
     entrypoint: list[str] | None = Field(default=None, description="instead of the image's ENTRYPOINT")
     user: str | None = Field(default=None, description="user or uid[:gid] instead of the image's")
+    capabilities: list[Capability] = Field(
+        default=[], description="Linux capabilities that it keeps, such as CHOWN; all others are dropped"
+    )
+    read_only: bool = Field(default=False, description="it cannot write to its own file system, only to `tmpfs`")
+    tmpfs: list[Folder] = Field(default=[], description="folders in memory, which count as its memory")
+    pids: Count = Field(default=1024, ge=8, le=4194304, description="most processes and threads")
     cpus: Cores = Field(default=0.5, gt=0, le=1024, description="CPU limit, in cores")
     memory: Bytes = Field(default=1024**3, description="memory limit")
     reserve_cpus: Cores = Field(default=0.0, ge=0, le=1024, description="cores that must be free to place a replica")
     reserve_memory: Reservation = Field(default=0, description="memory that must be free to place a replica")
     environment: dict[str, Scalar] = Field(default={}, description="environment variables")
     volumes: list[VolumeField] = Field(default=[], description="`name:/path[:ro]` or source/target/read_only")
+    secrets: list[SecretUseField] = Field(default=[], description="names, or name/file/mode/uid/gid; in /run/secrets")
     stop_grace: Seconds = Field(default=10.0, description="between the stop signal and the kill")
 
 
@@ -231,6 +298,9 @@ class Images(Model):
     """Where images come from beyond a registry."""
 
     archives: list[str] = Field(default=[], description="image archives (docker save), relative to the project")
+    allow: list[str] = Field(
+        default=[], description="registries, or folders in them, that images may come from; default: any"
+    )
 
 
 class Releases(Model):
@@ -256,5 +326,6 @@ class Settings(Model):
     images: Images = Field(default=Images(), description="images that no registry has")
     releases: Releases = Field(default=Releases(), description="the history that a rollback can go back to")
     defaults: dict[str, Any] = Field(default={}, description="values for every service that does not set them itself")
+    secrets: dict[SecretName, Secret] = Field(default={}, description="every secret by its name, without its value")
     services: Annotated[dict[Name, Service], Field(min_length=1, description="every service by its name")]
     verify: Verify = Field(default=Verify(), description="checks beyond health")

@@ -10,11 +10,12 @@ from llmdeploy.errors import LlmdeployError
 from llmdeploy.project import resources
 
 _FOLDERS = ("inventory", "environments", "demo", "edge")
+_IGNORED = ".vault-password\nenvironments/*.local.yml\n"  # encrypted secrets files may be committed
 _SKIPPED_SUFFIXES = (".pyc", ".local.yml", ".secrets.yml", ".log")  # of whoever works in a checkout
 
 
 def init_project(target: Path) -> list[Path]:
-    """Copy the examples into `target`, never over anything that is there; what was written, in order.
+    """Copy the examples into `target`, with a .gitignore, never over anything there; what was written, in order.
 
     Raises LlmdeployError when a file cannot be written.
     """
@@ -28,6 +29,10 @@ def init_project(target: Path) -> list[Path]:
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy(file, copy)
                     written.append(copy)
+        ignore = target / ".gitignore"
+        if not os.path.lexists(ignore):
+            ignore.write_text(_IGNORED, encoding="utf-8")
+            written.append(ignore)
     except OSError as error:
         raise LlmdeployError(f"cannot write the project: {error}") from error
     return written

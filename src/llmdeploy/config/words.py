@@ -39,7 +39,7 @@ _WHY = {
 # Values that may be of several kinds: pydantic reports one error per kind, people want one sentence.
 _BY_KEY = {
     "published": "must be true, false, or the port number to answer on, 1 to 65535",
-    "memory": "must be a memory size of at least 4MB, such as 512MB or 4GB",
+    "memory": "must be a memory size, at least 4MB and no more than hosts have, such as 512MB or 4GB",
     "number": "must be a port number, 1 to 65535",
     "port": "must be a port number, 1 to 65535",
 }
@@ -47,9 +47,18 @@ _NAME = "must be a name: lower-case letters, digits and hyphens, at most 63, no 
 _PATTERNS = {
     r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$": _NAME,
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$": "must be a group name: letters, digits, `-`, `_` and `.`",
+    r"^[a-z][a-z0-9_]{0,25}$": "must be a secret's name: lower-case letters, digits, `_`, at most 26, a letter first",
+    r"^[a-z][a-z0-9_]{0,25}(\.pub|\.crt)?$": "must be the name of a secret, or its NAME.pub or NAME.crt",
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]*$": "must be a file's name: letters, digits, `-`, `_` and `.`",
+    r"^[A-Za-z_][A-Za-z0-9_]*$": "must be the name of an environment variable",
+    r"^[A-Z][A-Z_]+$": "must be a Linux capability without CAP_, such as NET_ADMIN",
+    r"^/[^:]*$": "must be an absolute path, starting with /",
+    r"^0[0-7]{3}$": 'must be a mode such as "0400"',
+    r"^\d{1,10}$": "must be a number in quotes",
     r"^/\S*$": "must start with / and hold no spaces",
     r"^/": "must be an absolute path, starting with /",
     r"^\S+$": "must not hold spaces",
+    r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$": "must be an image, such as registry.example/team/app:1.2",
     r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$": "must be a name: letters, digits, `-`, `_` and `.`",
     r"^\d+\.\d+\.\d+\.\d+/\d+$": "must be a subnet such as 10.20.0.0/16",
     r"^\d+[kmg]$": "must be a size such as 10m",

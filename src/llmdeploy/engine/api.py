@@ -131,6 +131,22 @@ class Docker:
         except MissingError:
             return
 
+    def secrets(self, stack: str) -> list[Json]:
+        """The stack's secrets; Docker never gives their values back."""
+        found: list[Json] = self._get("/secrets", {"filters": json.dumps({"label": [f"{STACK_LABEL}={stack}"]})})
+        return found
+
+    def create_secret(self, name: str, data: bytes, labels: dict[str, str]) -> None:
+        """Create a secret; `ExistsError` when the name is taken."""
+        self._retry(lambda: self._client.create_secret(name, data, labels))
+
+    def remove_secret(self, secret_id: str) -> None:
+        """Remove a secret; nothing happens when it is gone already, `DockerError` while a service uses it."""
+        try:
+            self._request("DELETE", f"/secrets/{secret_id}")
+        except MissingError:
+            return
+
     def registry_digest(self, ref: str) -> str:
         """The digest a registry has under `ref` now; empty when it cannot be asked or does not know it."""
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,13 +84,16 @@ class Comparison:
         return [unit.name for unit in self.units.values() if unit.action != "unchanged"]
 
 
-def compare(docker: Docker, job: Mapping[str, Any], pins: Mapping[str, str]) -> Comparison:
-    """Compare the job with the cluster.
+def compare(
+    docker: Docker, job: Mapping[str, Any], pins: Mapping[str, str], brought: Collection[str] = ()
+) -> Comparison:
+    """Compare the job with the cluster. `brought`: secrets that the run places before the release begins.
 
     Raises RefusedError with everything that stands in its way, and ConflictError when a service is not any more what
     it was when the plan was shown.
     """
     live, ids = {item["Spec"]["Name"]: item for item in docker.services()}, docker.ids()
+    ids["secrets"] |= {name: ids["secrets"].get(name, "") for name in brought}
     _refuse_strangers_changes(job, live)
     depends = {name: list(entry.get("depends_on") or []) for name, entry in job["services"].items()}
     problems = [text for text in [schedule.problem(depends)] if text]

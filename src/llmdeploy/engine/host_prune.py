@@ -21,22 +21,26 @@ Json = Mapping[str, Any]
 def needed(manifests: Iterable[Json], services: Iterable[Json]) -> dict[str, list[str]]:
     """What kept releases (of whichever stack) and live services (whosever) need.
 
-    Out: `images` (ids and `repo@digest`), `repositories` of our images, `configs` (names of config objects).
+    Out: `images` (ids and `repo@digest`), `repositories` of our images, `configs` and `secrets` (their names).
     """
     images: set[str] = set()
     repositories: set[str] = set()
     configs: set[str] = set()
+    secrets: set[str] = set()
     for manifest in manifests:
         images |= {_pin(pin) for pin in manifest["pins"].values()}
         repositories |= {repository(name) for pair in manifest["pins"].items() for name in pair if not is_id(name)}
         stack = manifest["job"]["stack"]
         for entry in manifest["job"]["services"].values():
             configs |= _configs(stack, entry["spec"])
+            secrets |= _secrets(entry["spec"])
     for service in services:
         image = service["Spec"]["TaskTemplate"].get("ContainerSpec", {}).get("Image", "")
         images |= {_pin(image)} if image else set()
         configs |= _configs((service["Spec"].get("Labels") or {}).get("llmdeploy.stack", ""), service["Spec"])
-    return {"images": sorted(images), "repositories": sorted(repositories), "configs": sorted(configs)}
+        secrets |= _secrets(service["Spec"])
+    found = {"images": images, "repositories": repositories, "configs": configs, "secrets": secrets}
+    return {kind: sorted(names) for kind, names in found.items()}
 
 
 def superfluous(
@@ -93,3 +97,8 @@ def _configs(stack: str, spec: Json) -> set[str]:
     mounted = spec["TaskTemplate"].get("ContainerSpec", {}).get("Configs") or []
     edge = (spec.get("Labels") or {}).get("llmdeploy.edge")
     return {*(one["ConfigName"] for one in mounted), *([f"{stack}.edge.{edge}"] if edge else [])}
+
+
+def _secrets(spec: Json) -> set[str]:
+    """The secrets that a service's specification names."""
+    return {one["SecretName"] for one in spec["TaskTemplate"].get("ContainerSpec", {}).get("Secrets") or []}

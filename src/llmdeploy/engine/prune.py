@@ -1,4 +1,4 @@
-"""What the cluster's kept releases need, and the config objects of ours that none of them does."""
+"""What the cluster's kept releases need, and the config objects and secrets of ours that none of them does."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .spec import KIND_LABEL
 
 
 def read(docker: Docker, stack: str, job: str = "") -> dict[str, Any]:
-    """Out: `needed` (of `host_prune`), `configs` (`{"ID", "Name"}` of this stack's that are superfluous), and `busy`:
-    who is changing a stack of this cluster, the run `job` itself left aside. Changes nothing.
+    """Out: `needed` (of `host_prune`), `configs` and `secrets` (`{"ID", "Name"}` of this stack's that are superfluous),
+    and `busy`: who is changing a stack of this cluster, the run `job` itself left aside. Changes nothing.
 
     What is superfluous is listed before the releases are read: what a run makes meanwhile is not in the list.
     """
-    listed = docker.ids()["configs"]
+    listed, secrets = docker.ids()["configs"], docker.secrets(stack)
     stacks = {found[1] for name in listed if (found := re.fullmatch(r"(.+)\.(?:release\.\d+|lock|edge\.\w+)", name))}
     kept = {name: docker.configs(name) for name in sorted(stacks)}
     everything = [config for configs in kept.values() for config in configs]
@@ -28,7 +28,8 @@ def read(docker: Docker, stack: str, job: str = "") -> dict[str, Any]:
     superfluous = [one for one in mine if one["Spec"]["Name"] not in wanted["configs"]]
     return {
         "needed": wanted,
-        "configs": [{"ID": one["ID"], "Name": one["Spec"]["Name"]} for one in superfluous],
+        "configs": [_row(one) for one in superfluous],
+        "secrets": [_row(one) for one in secrets if one["Spec"]["Name"] not in wanted["secrets"]],
         "busy": next((str(LockedError(one["Spec"]["Labels"])) for one in everything if _held(one, job)), ""),
     }
 
@@ -41,6 +42,20 @@ def remove_configs(docker: Docker, configs: list[Json]) -> list[str]:
             docker.remove_config(config["ID"])
             gone.append(config["Name"])
     return gone
+
+
+def remove_secrets(docker: Docker, secrets: list[Json]) -> list[str]:
+    """Remove secrets, those of `read`. Out: the names of those that are gone."""
+    gone = []
+    for secret in secrets:
+        with suppress(DockerError):  # a service uses it by now
+            docker.remove_secret(secret["ID"])
+            gone.append(secret["Name"])
+    return gone
+
+
+def _row(item: Json) -> Json:
+    return {"ID": item["ID"], "Name": item["Spec"]["Name"]}
 
 
 def _manifest(config: Json) -> dict[str, Any]:

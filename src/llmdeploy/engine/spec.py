@@ -34,6 +34,7 @@ def wanted(name: str, entry: Mapping[str, Any], pin: str, stack: str, api: str =
     spec["Labels"] = {**(spec.get("Labels") or {}), STACK_LABEL: stack}
     if version(api) < (1, 44):
         (container.get("Healthcheck") or {}).pop("StartInterval", None)
+        container.pop("Privileges", None)
     return spec
 
 

@@ -39,20 +39,26 @@ def build_job(
     images: Mapping[str, str],
     edge_host: str,
     edge_config: str,
+    secrets: Mapping[str, str] | None = None,
     on_failure: str = "take-back",
     canary: bool = False,
 ) -> Job:
-    """The job for `settings`. `images` maps each service (and `edge`) to its image reference, the key of its pin;
-    `edge_host` is the address the manager asks published ports at, `edge_config` the text of haproxy.cfg. What is to
-    be removed, and what was seen of the cluster, is filled in when the plan is made."""
+    """The job for `settings`; what is to be removed, and what was seen of the cluster, is filled in by the plan.
+
+    images       service (and `edge`) → its image reference, the key of its pin
+    edge_host    the address the manager asks published ports at
+    edge_config  the text of haproxy.cfg
+    secrets      what each secret is called in the cluster
+    """
+    sealed = secrets or {}
     graph = {name: [*service.depends_on] for name, service in settings.services.items()}
     numbers = wave_numbers({EDGE: [], **graph})
-    services: dict[str, Any] = {EDGE: _edge_entry(settings, images[EDGE], edge_config)}
+    services: dict[str, Any] = {EDGE: _edge_entry(settings, images[EDGE], edge_config, sealed)}
     for name, service in settings.services.items():
         services[name] = {
             "wave": numbers[name],
             "image": images[name],
-            "spec": service_spec(settings, name, service),
+            "spec": service_spec(settings, name, service, sealed),
             "depends_on": graph[name],
             "stability": service.update.stability,
             "deadline": service.update.deadline,
@@ -98,11 +104,11 @@ def all_checks(settings: Settings, edge_host: str) -> list[Check]:
     ]
 
 
-def _edge_entry(settings: Settings, image: str, config: str) -> dict[str, Any]:
+def _edge_entry(settings: Settings, image: str, config: str, secrets: Mapping[str, str]) -> dict[str, Any]:
     return {
         "wave": 1,
         "image": image,
-        "spec": edge_spec(settings, config),
+        "spec": edge_spec(settings, config, secrets),
         "depends_on": [],
         "stability": EDGE_STABILITY,
         "deadline": EDGE_DEADLINE,

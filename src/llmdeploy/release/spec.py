@@ -6,9 +6,10 @@ applied again without the files it came from. Field names: Docker Engine API, `S
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from llmdeploy.config.models import Container, Edge, Service, Settings, Volume
+from llmdeploy.config.models import Container, Edge, SecretUse, Service, Settings, Volume
 from llmdeploy.engine import edgejob
 from llmdeploy.release.health import NANO, PROBE, PROBE_FOLDER, PROBE_ON_HOST, docker_healthcheck
 
@@ -20,9 +21,9 @@ EDGE_STATUS_PORT = 8404
 Spec = dict[str, Any]
 
 
-def service_spec(settings: Settings, name: str, service: Service) -> Spec:
-    """The complete specification of one service."""
-    container = _container(service, {"LLMDEPLOY_SERVICE": name})
+def service_spec(settings: Settings, name: str, service: Service, secrets: Mapping[str, str]) -> Spec:
+    """The complete specification of one service. `secrets`: what each secret is called in the cluster."""
+    container = _container(service, {"LLMDEPLOY_SERVICE": name}, secrets)
     healthcheck = docker_healthcheck(service)
     if healthcheck:
         container["Healthcheck"] = healthcheck
@@ -40,13 +41,13 @@ def service_spec(settings: Settings, name: str, service: Service) -> Spec:
     }
 
 
-def edge_spec(settings: Settings, config: str) -> Spec:
+def edge_spec(settings: Settings, config: str, secrets: Mapping[str, str]) -> Spec:
     """The edge: HAProxy on every edge host, with the published ports of all services in host mode.
 
     `config` is the text of its configuration. The service's label names it: another one restarts no task.
     """
     edge = settings.edge
-    container = _container(edge, {})
+    container = _container(edge, {}, secrets)
     container |= {
         "Command": edge.entrypoint or ["haproxy"],
         "Args": edge.command
@@ -81,14 +82,23 @@ def published_ports(settings: Settings) -> list[int]:
     return sorted(port.edge for service in settings.services.values() for port in service.ports if port.edge)
 
 
-def _container(given: Container, extra: dict[str, str]) -> Spec:
+def _container(given: Container, extra: dict[str, str], secrets: Mapping[str, str]) -> Spec:
     variables = {**extra, **{key: _text(value) for key, value in given.environment.items()}}
     container: Spec = {
         "Image": "",
         "Env": [f"{key}={value}" for key, value in sorted(variables.items())],
         "Mounts": [_mount(volume) for volume in given.volumes],
         "StopGracePeriod": int(given.stop_grace * NANO),
+        "CapabilityDrop": ["ALL"],
+        "Privileges": {"NoNewPrivileges": True},
     }
+    container["Mounts"] += [{"Type": "tmpfs", "Target": folder} for folder in given.tmpfs]
+    if given.capabilities:
+        container["CapabilityAdd"] = [f"CAP_{name}" for name in given.capabilities]
+    if given.read_only:
+        container["ReadOnly"] = True
+    if given.secrets:
+        container["Secrets"] = [_secret(use, secrets) for use in given.secrets]
     if given.entrypoint is not None:
         container["Command"] = given.entrypoint
     if given.command is not None:
@@ -106,7 +116,7 @@ def _task(settings: Settings, container: Spec, given: Service | Edge, group: str
     return {
         "ContainerSpec": container,
         "Resources": {
-            "Limits": {"NanoCPUs": int(given.cpus * NANO), "MemoryBytes": given.memory},
+            "Limits": {"NanoCPUs": int(given.cpus * NANO), "MemoryBytes": given.memory, "Pids": given.pids},
             "Reservations": {"NanoCPUs": int(given.reserve_cpus * NANO), "MemoryBytes": given.reserve_memory},
         },
         "RestartPolicy": {"Condition": "any", "Delay": 2 * NANO},
@@ -125,6 +135,12 @@ def _update(parallelism: int, order: str, delay: float, monitor: float) -> Spec:
         "MaxFailureRatio": 0,
         "Order": order,
     }
+
+
+def _secret(use: SecretUse, names: Mapping[str, str]) -> Spec:
+    """By its name in the cluster, which changes with the value; where nobody knows that, by its own."""
+    file = {"Name": use.file or use.name, "UID": use.uid, "GID": use.gid, "Mode": int(use.mode, 8)}
+    return {"SecretName": names.get(use.name, use.name), "File": file}
 
 
 def _mount(volume: Volume) -> Spec:

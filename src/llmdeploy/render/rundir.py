@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class RunDirectory:
     inventory: Path
     variables: dict[str, Any]  # what the playbooks are given for all hosts
     hosts: dict[str, dict[str, Any]]  # each host's own variables
+    secrets: tuple[str, ...] = ()  # what secrets are called in the cluster, those that this run places there
 
     def write_decided(self, todo: Mapping[str, Any]) -> None:
         """Writes what `host_todo.decide` found, for a playbook that then need not look at the hosts again."""
@@ -66,18 +68,20 @@ def render(
     full: bool = False,
     services: Collection[str] | None = None,
     kept_pins: Mapping[str, str] | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> RunDirectory:
     """Writes inventory, variables, job and build folders into `path`.
 
-    `services`: only their images are made and delivered; `kept_pins` are those of the others.
+    `services`: only their images are made and delivered; `kept_pins` are those of the others. `secrets` are those
+    that services are given: their names in the cluster and their values, which only a file in `path` has.
     """
     sources = image_sources(env, services)
     write_contexts(env, sources, path)
     config = (job.get("edge") or {}).get("config", "")  # a release of an older llmdeploy does not know it
     values = variables(env, path, sources, config, full=full)
-    return write_run(
-        path, job, inventory(env, reach, fingerprint(env)), {**values, "llmdeploy_kept_pins": kept_pins or {}}
-    )
+    values |= {"llmdeploy_kept_pins": kept_pins or {}, "llmdeploy_secrets_file": _seal(path, secrets or {})}
+    run = write_run(path, job, inventory(env, reach, fingerprint(env)), values)
+    return replace(run, secrets=tuple(secrets or ()))
 
 
 def write_run(path: Path, job: Mapping[str, Any], hosts: Mapping[str, Any], values: dict[str, Any]) -> RunDirectory:
@@ -89,6 +93,16 @@ def write_run(path: Path, job: Mapping[str, Any], hosts: Mapping[str, Any], valu
     run = RunDirectory(path, path / "inventory" / "hosts.json", values, hosts["all"]["hosts"])
     run.write_job(job)
     return run
+
+
+def _seal(path: Path, secrets: Mapping[str, str]) -> str:
+    """Writes the secrets for the one task that places them, readable by nobody else. Out: the file, empty for none."""
+    if not secrets:
+        return ""
+    file = path / "secrets.json"
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:  # noqa: PTH123
+        json.dump(dict(secrets), out)
+    return str(file)
 
 
 def _write_variables(path: Path, values: Mapping[str, Any]) -> None:

@@ -25,8 +25,8 @@ _SSH_REASONS: tuple[tuple[str, str], ...] = (
     (r"Bad configuration option|Bad owner or permissions", "ssh refuses its own configuration"),
 )
 _SSH_HINTS: tuple[tuple[str, str], ...] = (
-    ("host key changed", "if the host was reinstalled: ssh-keygen -R ADDRESS, then connect once by hand"),
-    ("host key not known", "connect once by hand with ssh and compare the fingerprint"),
+    ("host key changed", "find out who answers; if the host was set up anew: llmdeploy ENV trust --replace"),
+    ("host key not known", "llmdeploy ENV trust shows its fingerprint and records it"),
     ("permission denied", "is your key in ~/.ssh/authorized_keys there? try the same with ssh"),
     ("connection refused", "is sshd running there, and is it the right port?"),
     ("timed out", "is the host up, and does a firewall let port 22 through?"),

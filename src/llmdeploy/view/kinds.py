@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llmdeploy.view import history, listings, plan, releases, summary, tables, upkeep
+from llmdeploy.view import history, listings, plan, releases, secrets, summary, tables, trust, upkeep
 from llmdeploy.view.grid import Data, Lines
 
 KINDS: dict[str, Callable[[Data, bool], Lines]] = {
@@ -23,4 +23,10 @@ KINDS: dict[str, Callable[[Data, bool], Lines]] = {
     "difference": releases.difference,
     "unlock": upkeep.unlock,
     "prune": upkeep.prune,
+    "trust": trust.trust,
+    "secrets": secrets.secrets,
+    "secrets-changed": secrets.changed,
+    "secrets-rekeyed": secrets.rekeyed,
 }
+# Not for people to look at but for whatever reads it: to the letter, nothing wrapped, cut or coloured.
+VERBATIM = {"secret": secrets.value}

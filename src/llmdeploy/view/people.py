@@ -12,15 +12,18 @@ from rich.text import Text
 
 from llmdeploy.errors import ConfigError, LlmdeployError, Problem
 from llmdeploy.events import harmless
-from llmdeploy.view.console import is_unicode, make_console
+from llmdeploy.view.console import is_terminal, is_unicode, make_console
 from llmdeploy.view.github import annotation, defused
-from llmdeploy.view.kinds import KINDS
+from llmdeploy.view.kinds import KINDS, VERBATIM
 
 _REST = "default not bold"
 
 
 def table(kind: str, data: Mapping[str, Any], out: TextIO) -> None:
     """Prints the `data` of a result; a kind without a table as JSON that people can read."""
+    if kind in VERBATIM:
+        out.write(VERBATIM[kind](data, terminal=is_terminal(out)))
+        return
     make = KINDS.get(kind)
     if make is None:
         out.write(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")

@@ -24,7 +24,7 @@ def unlock(data: Data, unicode: bool) -> Lines:
 
 
 def prune(data: Data, unicode: bool) -> Lines:
-    """`hosts: [{host, images: [{id, names, size}], bytes, problem}]`, `configs`, `removed`: whether they are gone."""
+    """`hosts: [{host, images: [{id, names, size}], bytes, problem}]`, `configs`, `secrets`; `removed`: gone."""
     if not data["changes"] and not any(row["problem"] for row in data["hosts"]):
         yield Text(
             f"{data['environment']}: nothing to remove, every image is needed, in use, or somebody else's", "bold"
@@ -40,6 +40,8 @@ def prune(data: Data, unicode: bool) -> Lines:
     yield grid.table
     if data["configs"]:
         yield Text(f"{count(len(data['configs']), 'configuration')} of the edge: {', '.join(data['configs'])}")
+    if data["secrets"]:
+        yield Text(f"{count(len(data['secrets']), 'secret')}: {', '.join(data['secrets'])}")
 
 
 def size(number: int) -> str:

@@ -16,10 +16,13 @@ from tests.unit.cli.conftest import Call, spawn
 
 ACTIONS = [
     "deploy", "plan", "update", "rollback", "scale", "abort", "verify", "status", "history", "validate", "config",
-    "doctor", "attach", "unlock", "prune",
+    "doctor", "attach", "unlock", "prune", "trust",
 ]  # fmt: skip
 COMMANDS = ["init", "environments", "schema"]
-HEAVY = ["ansible", "ansible_runner", "docker", "jinja2", "rich", "yaml", "requests", "llmdeploy.config.models"]
+HEAVY = [
+    "ansible", "ansible_runner", "docker", "jinja2", "rich", "yaml", "requests", "cryptography",
+    "llmdeploy.config.models",
+]  # fmt: skip
 PROGRAM = """
 import atexit, os, sys
 atexit.register(lambda: os.write(2, ("LOADED " + " ".join(sys.modules)).encode()))
@@ -80,6 +83,7 @@ COMPLETION = {"_LLMDEPLOY_COMPLETE": "complete_bash", "COMP_WORDS": "llmdeploy d
         (["--version"], {}, [*HEAVY, "pydantic"]),
         (["dev", "deploy", "--help"], {}, HEAVY),  # Typer converts options with pydantic itself
         ([], COMPLETION, HEAVY),
+        (["dev", "secrets", "set", "--help"], {}, HEAVY),
         (["dev", "plan", "--jsn"], {}, HEAVY),
         (["stagin", "plan", "--json"], {}, HEAVY),
     ],

@@ -1,5 +1,6 @@
 """How hosts are reached, and what is said when they are not."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ def test_the_inventory_decides_the_command_line() -> None:
     for part in ("ControlPath=/run/cm/%C", "BatchMode=yes", "ProxyJump=ana@jump", "-C", "/k/id", "2222", "deploy"):
         assert part in line
     assert reached.tried == "deploy@192.0.2.1 port 2222 with key /k/id"
+
+
+def test_host_keys_are_checked_whatever_the_inventory_says() -> None:
+    """Of an option that is given twice, ssh takes the first."""
+    careless = {"ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"}
+    line = access(host(variables=careless), Path("/c"), known_hosts=Path("/my project/100%")).ssh
+    done = subprocess.run([*line[:-1], "-G", line[-1]], capture_output=True, text=True, check=True, timeout=10)
+    assert "stricthostkeychecking true" in done.stdout
+    assert "userknownhostsfile /my project/100% " in done.stdout
 
 
 @pytest.mark.parametrize(

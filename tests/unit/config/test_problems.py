@@ -15,7 +15,7 @@ NAME = "must be a name: lower-case letters, digits and hyphens, at most 63, no h
 PORT = "must be a port number, 1 to 65535"
 MEMORY = "not a memory size; write a number with a unit, such as 512MB or 4GB"
 MAPPING = "must be a mapping, `key: value` lines"
-TOP = "known: confirm, deadline, defaults, docker, edge, images, network, releases, services, stack, verify"
+TOP = "known: confirm, deadline, defaults, docker, edge, images, network, releases, secrets, services, stack, verify"
 
 KEYS = "known: " + ", ".join(sorted(Service.model_fields)[:12]) + ", …"
 
@@ -77,7 +77,13 @@ ALPHA: list[tuple[str, str, str, str, str]] = [
         "",
     ),
     ("{memory: 4XB}", ".memory", "4XB", MEMORY, ""),
-    ("{memory: 1MB}", ".memory", "1MB", "must be a memory size of at least 4MB, such as 512MB or 4GB", ""),
+    (
+        "{memory: 1MB}",
+        ".memory",
+        "1MB",
+        "must be a memory size, at least 4MB and no more than hosts have, such as 512MB or 4GB",
+        "",
+    ),
     ("{memory: [1]}", ".memory", "[…]", MEMORY, ""),
     ("{memory: " + "9" * 400 + "GB}", ".memory", "9" * 59 + "…", MEMORY, ""),
     ("{reserve_memory: 2GB}", ".reserve_memory", "2GB", "reserves more than the limit of 1 GiB", ""),
@@ -114,7 +120,7 @@ ALPHA: list[tuple[str, str, str, str, str]] = [
     ),
     ("{group: oen}", ".group", "oen", "no group `oen` in inventory/dev.ini", "did you mean `one`?"),
     ("{group: a b}", ".group", "a b", "must be a group name: letters, digits, `-`, `_` and `.`", ""),
-    ("{image: a b}", ".image", "a b", "must not hold spaces", ""),
+    ("{image: a b}", ".image", "a b", "must be an image, such as registry.example/team/app:1.2", ""),
     ('{image: ""}', ".image", '""', "must not be empty", ""),
     ("{build: nowhere}", ".build", "nowhere", "no folder `nowhere` in the project", ""),
     ("{build: inventory}", ".build", "inventory", "no file `inventory/Dockerfile` in the project", ""),

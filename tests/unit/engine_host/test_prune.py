@@ -74,7 +74,12 @@ def test_releases_of_all_stacks_and_all_live_services_are_needed() -> None:
     second["pins"]["local:1"] = sha("7")
     web = second["job"]["services"]["web"]["spec"]["TaskTemplate"]["ContainerSpec"]
     web["Configs"] = [{"ConfigName": "other.settings", "ConfigID": "x"}]
-    stranger = {"Spec": {"TaskTemplate": {"ContainerSpec": {"Image": f"nginx@{sha('c')}"}}}}
+    web["Secrets"] = [{"SecretName": "other.key.1", "SecretID": "x"}]
+    stranger = {
+        "Spec": {
+            "TaskTemplate": {"ContainerSpec": {"Image": f"nginx@{sha('c')}", "Secrets": [{"SecretName": "theirs"}]}}
+        }
+    }
     runs = live(manifest(images="h", edge="g"), "edge")
     found = needed([first, second], [stranger, runs, {"Spec": {"TaskTemplate": {}}}])
     for name in ("library/redis", "library/haproxy"):
@@ -85,6 +90,7 @@ def test_releases_of_all_stacks_and_all_live_services_are_needed() -> None:
     assert found["configs"] == [
         f"llm.edge.{'e' * 12}", f"llm.edge.{'g' * 12}", f"other.edge.{'f' * 12}", "other.settings",
     ]  # fmt: skip
+    assert found["secrets"] == ["other.key.1", "theirs"]
     assert "registry.example.com/web" in found["repositories"]
     assert "docker.io/library/nginx" not in found["repositories"]
 

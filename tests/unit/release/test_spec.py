@@ -71,7 +71,7 @@ def test_a_specification_holds_everything_the_catalogue_says() -> None:
             }
         }
     )
-    spec = service_spec(given, "db", given.services["db"])
+    spec = service_spec(given, "db", given.services["db"], {})
     container = spec["TaskTemplate"]["ContainerSpec"]
     assert container["Env"] == ["A=1", "B=true", "LLMDEPLOY_SERVICE=db"]
     assert container["Args"] == ["serve"]
@@ -81,10 +81,39 @@ def test_a_specification_holds_everything_the_catalogue_says() -> None:
         ("bind", "/etc/ssl", "/ssl", True),
         ("bind", "/opt/llmdeploy/bin", "/llmdeploy", True),
     ]
-    assert spec["TaskTemplate"]["Resources"]["Limits"] == {"NanoCPUs": 1_500_000_000, "MemoryBytes": 2 * 1024**3}
+    assert spec["TaskTemplate"]["Resources"]["Limits"] == {
+        "NanoCPUs": 1_500_000_000, "MemoryBytes": 2 * 1024**3, "Pids": 1024,
+    }  # fmt: skip
     assert spec["TaskTemplate"]["Placement"] == {"Constraints": ["node.labels.group.tail==yes"]}
     assert spec["Mode"] == {"Replicated": {"Replicas": 3}}
     assert (spec["UpdateConfig"]["Order"], spec["UpdateConfig"]["Parallelism"]) == ("stop-first", 2)
+
+
+def test_a_container_has_no_more_rights_than_it_says() -> None:
+    given = settings(
+        {"a": {}, "b": {"capabilities": ["CHOWN", "SETUID"], "read_only": True, "tmpfs": ["/tmp"], "pids": 64}}
+    )
+    plain, own = (service_spec(given, name, given.services[name], {})["TaskTemplate"]["ContainerSpec"] for name in "ab")
+    for container in (plain, own):
+        assert container["CapabilityDrop"] == ["ALL"]
+        assert container["Privileges"] == {"NoNewPrivileges": True}
+    assert "CapabilityAdd" not in plain
+    assert "ReadOnly" not in plain
+    assert own["CapabilityAdd"] == ["CAP_CHOWN", "CAP_SETUID"]
+    assert own["ReadOnly"] is True
+    assert {"Type": "tmpfs", "Target": "/tmp"} in own["Mounts"]
+
+
+def test_a_secret_is_a_file_and_is_called_by_its_version() -> None:
+    wanted = ["jwt_key", {"name": "tls.crt", "file": "server.pem", "mode": "0440", "uid": "10001", "gid": "5"}]
+    given = settings({"a": {"secrets": wanted}})
+    spec = service_spec(given, "a", given.services["a"], {"jwt_key": "llm.jwt_key.0a1b"})
+    assert spec["TaskTemplate"]["ContainerSpec"]["Secrets"] == [
+        {"SecretName": "llm.jwt_key.0a1b", "File": {"Name": "jwt_key", "UID": "0", "GID": "0", "Mode": 0o444}},
+        {"SecretName": "tls.crt", "File": {"Name": "server.pem", "UID": "10001", "GID": "5", "Mode": 0o440}},
+    ]
+    plain = service_spec(given, "a", settings({"a": {}}).services["a"], {})
+    assert "Secrets" not in plain["TaskTemplate"]["ContainerSpec"]
 
 
 def test_the_edge_publishes_exactly_the_published_ports_in_host_mode() -> None:
@@ -92,7 +121,7 @@ def test_the_edge_publishes_exactly_the_published_ports_in_host_mode() -> None:
         {"a": {"ports": [GRPC, HTTP]}, "b": {"ports": [{"number": 3000, "protocol": "web", "published": 3002}]}}
     )
     assert published_ports(given) == [3002, 50055]
-    spec = edge_spec(given, "global\n")
+    spec = edge_spec(given, "global\n", {})
     ports = spec["EndpointSpec"]["Ports"]
     assert {(port["PublishedPort"], port["PublishMode"]) for port in ports} == {(3002, "host"), (50055, "host")}
     assert spec["UpdateConfig"]["Order"] == "stop-first"
@@ -100,7 +129,7 @@ def test_the_edge_publishes_exactly_the_published_ports_in_host_mode() -> None:
 
 def test_a_label_of_the_service_names_the_configuration_of_the_edge() -> None:
     """Of the service, not of its containers: they are not replaced for it."""
-    one, two = (edge_spec(settings({"a": {}}), text) for text in ("global\n", "global\n\n"))
+    one, two = (edge_spec(settings({"a": {}}), text, {}) for text in ("global\n", "global\n\n"))
     assert one["Labels"].pop("llmdeploy.edge") == "bde69edbbd1e"
     assert two["Labels"].pop("llmdeploy.edge") not in ("bde69edbbd1e", "")
     assert one == two

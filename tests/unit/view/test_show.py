@@ -13,7 +13,7 @@ from llmdeploy.view import show_error, show_outcome
 from llmdeploy.view.kinds import KINDS
 from llmdeploy.view.words import short_image
 
-from . import releases, upkeep
+from . import releases, secrets, trust, upkeep
 
 CHECKS = [
     {"name": "tail-go:8000", "ok": True, "ms": 12.4, "detail": ""},
@@ -73,6 +73,8 @@ DATA: dict[str, dict[str, Any]] = {
     },
     **releases.DATA,
     **upkeep.DATA,
+    **secrets.DATA,
+    **trust.DATA,
 }  # fmt: skip
 EXPECTED = {
     "plan": [
@@ -108,6 +110,8 @@ EXPECTED = {
     "init": ["1 file written to /work/x", "  inventory/dev.ini", "next: llmdeploy dev deploy"],
     **releases.EXPECTED,
     **upkeep.EXPECTED,
+    **secrets.EXPECTED,
+    **trust.EXPECTED,
     "deploy": [
         "✓ dev: deployed in 31 s", "changed  gateway", "on n1    Install Docker", "http://10.0.0.1:8000", "/logs/1.log",
     ],
@@ -153,6 +157,23 @@ def test_what_prune_has_removed_or_not() -> None:
     assert "freed" in text
     text, _ = shown("prune", {"environment": "dev", "changes": False, "hosts": [], "configs": [], "removed": False})
     assert text == "dev: nothing to remove, every image is needed, in use, or somebody else's\n"
+
+
+def test_a_secret_is_shown_to_the_letter_and_on_a_terminal_on_a_line_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Terminal(Unicode):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    value = "[bold]a  " + "long " * 60 + " \t"
+    assert shown("secret", {"name": "a", "value": value})[0] == value
+    assert shown("secret", {"name": "a", "values": {"a": "1\n", "a.pub": "2\n"}})[0] == "1\n2\n"
+    for text in (value, f"{value}\n"):
+        out = Terminal()
+        show_outcome("dev secrets get", "secret", {"name": "a", "value": text}, out=out)
+        assert out.getvalue() == f"{value}\n"
 
 
 def test_a_lock_that_nobody_holds() -> None:

@@ -8,7 +8,7 @@ OLD = {"id": "sha256:aaaa", "names": ["llmdeploy/demo:old", "llmdeploy/demo@sha2
 NAMELESS = {"id": f"sha256:{'b' * 64}", "names": [], "size": 5000}
 HOLDER = {"user": "ben", "host": "ci", "action": "deploy", "started": "18:00"}
 PRUNED = {
-    "environment": "staging", "changes": True, "configs": ["llm.edge.aaaa"],
+    "environment": "staging", "changes": True, "configs": ["llm.edge.aaaa"], "secrets": ["llm.key.0a1b"],
     "hosts": [
         {"host": "head-server", "images": [OLD, NAMELESS], "bytes": 1_234_005_000, "problem": ""},
         {"host": "tail-server", "images": [], "bytes": 0, "problem": ""},
@@ -29,5 +29,6 @@ EXPECTED = {
         "- head-server  2       1.2 GB   llmdeploy/demo:old, bbbbbbbbbbbb\n",
         "✓ tail-server  0       0 B\n", "✗ ui-server                     no answer\n",
         "1 configuration of the edge: llm.edge.aaaa\n",
+        "1 secret: llm.key.0a1b\n",
     ],
 }  # fmt: skip

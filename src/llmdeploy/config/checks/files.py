@@ -17,7 +17,9 @@ def check(draft: Draft) -> Iterator[Problem]:
         yield from _build(draft, ("services", name), service)
     yield from _build(draft, ("edge",), draft.settings.edge)
     for index, archive in enumerate(draft.settings.images.archives):
-        if not _is(draft.root / archive, "file"):
+        if not _inside(draft.root, archive):
+            yield draft.problem("images", "archives", index, why=f"`{archive}` is outside of the project")
+        elif not _is(draft.root / archive, "file"):
             yield draft.problem("images", "archives", index, why=f"no file `{archive}` in the project")
 
 
@@ -25,13 +27,26 @@ def _build(draft: Draft, path: KeyPath, container: Container) -> Iterator[Proble
     if container.build is None:
         return
     context = draft.root / container.build.context
-    if not _is(context, "folder"):
+    if not _inside(draft.root, container.build.context):
+        yield draft.problem(*path, "build", "context", why=f"`{container.build.context}` is outside of the project")
+    elif not _is(context, "folder"):
         why = f"no folder `{container.build.context}` in the project"
         yield draft.problem(*path, "build", "context", why=why)
+    elif not _inside(context, container.build.dockerfile):
+        why = f"`{container.build.dockerfile}` is outside of the folder"
+        yield draft.problem(*path, "build", "dockerfile", why=why)
     elif not _is(context / container.build.dockerfile, "file"):
         file = f"{container.build.context.rstrip('/')}/{container.build.dockerfile}"
         key = "dockerfile" if "dockerfile" in container.build.model_fields_set else "context"
         yield draft.problem(*path, "build", key, why=f"no file `{file}` in the project")
+
+
+def _inside(folder: Path, name: str) -> bool:
+    """Whether the file is in the folder, wherever links lead to; true for what no file can be called."""
+    try:
+        return (folder / name).resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):
+        return True
 
 
 def _is(path: Path, kind: str) -> bool:
