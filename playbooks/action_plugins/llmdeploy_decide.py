@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 
 from llmdeploy.engine import host_todo
 
-VARIABLES = ("stack", "managers", "builder", "images", "edge", "network", "docker", "requirements", "full")
+VARIABLES = ("stack", "managers", "builder", "images", "edge", "network", "docker", "requirements", "allow", "full")
 
 
 class ActionModule(ActionBase):

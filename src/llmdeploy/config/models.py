@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from llmdeploy.config.units import parse_duration, parse_memory
+from llmdeploy.config.units import parse_duration, parse_memory, parse_network
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
@@ -24,6 +24,7 @@ Count = Annotated[int, Field(strict=True)]  # strict: `yes` and "3" are mistakes
 Cores = Annotated[float, Field(strict=True)]
 Capability = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z_]+$")]
 Folder = Annotated[str, StringConstraints(pattern=r"^/[^:]*$")]
+Cidr = Annotated[str, AfterValidator(parse_network)]
 Scalar = str | int | float | bool
 Protocol = Literal["http", "grpc", "tcp", "web"]
 
@@ -44,6 +45,9 @@ class Port(Model):
     published: bool | PortNumber = Field(
         default=False,
         description="true: the edge answers on the same port of every edge host; a number: on that port",
+    )
+    allow_from: list[Cidr] = Field(
+        default=[], description="networks that may use the published port, such as 10.0.0.0/8; default: everybody"
     )
 
     @property

@@ -5,6 +5,7 @@ Memory is binary whatever the spelling (1 GB = 1 GiB = 2**30 bytes), as in Docke
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 _MEMORY = re.compile(r"(?i)^\s*(\d+(?:\.\d+)?)\s*(b|[kmgt]i?b?)?\s*$")
@@ -34,6 +35,14 @@ def parse_duration(text: str | float) -> float:
     if not 0 <= seconds <= 7 * 86400:
         raise ValueError("not a duration between 0 and 7 days")
     return seconds
+
+
+def parse_network(text: str) -> str:
+    """A network in `text` in CIDR form; an address is a network of one. Raises ValueError with what is accepted."""
+    try:
+        return str(ipaddress.ip_network(text.strip(), strict=False))
+    except ValueError:
+        raise ValueError("not a network; write one such as 10.0.0.0/8, 192.0.2.7 or fd00::/8") from None
 
 
 def show_memory(size: int) -> str:

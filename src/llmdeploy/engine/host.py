@@ -15,6 +15,7 @@ import os
 import platform
 import shutil
 import socket
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,16 @@ SOCKET = "/var/run/docker.sock"
 STATE = Path("/var/lib/llmdeploy/host.json")
 PROBE = Path("/opt/llmdeploy/bin/probe")
 EDGE = Path("/opt/llmdeploy/edge")
+FIREWALL = Path("/opt/llmdeploy/firewall")
+FIREWALL_NOTE = Path("/var/lib/llmdeploy/firewall")  # which rules there were when they had been put there
+FIREWALL_ASKED = tuple(
+    [program, "-w", "5", *words]
+    for program in ("iptables", "ip6tables")
+    for words in (
+        ["-S", "LLMDEPLOY"], ["-S", "LLMDEPLOY-INPUT"], ["-C", "DOCKER-USER", "-j", "LLMDEPLOY"],
+        ["-C", "INPUT", "-j", "LLMDEPLOY-INPUT"],
+    )
+)  # fmt: skip
 SERVICE_LABEL = "com.docker.swarm.service.name"
 # feature → kernel module, configuration symbol
 FEATURES = {
@@ -351,6 +362,27 @@ def full_name(ref: str) -> str:
     return f"{repository(ref)}:{tag or 'latest'}"
 
 
+# --- the packet filter
+
+
+def firewall() -> dict[str, Any]:
+    """`sha256` of the script that restricts published ports here; `intact`: its rules are there as it left them."""
+    found = _sha256(FIREWALL)
+    return {"sha256": found, "intact": bool(found) and _read(FIREWALL_NOTE).strip() == firewall_rules()}
+
+
+def firewall_rules() -> str:
+    """A hash of the rules that are there now."""
+    digest = hashlib.sha256()
+    for command in FIREWALL_ASKED:
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        digest.update(b"%d %s" % (done.returncode, done.stdout))
+    return digest.hexdigest()
+
+
 # --- all of it
 
 
@@ -381,6 +413,7 @@ def read(wanted: dict[str, Any]) -> dict[str, Any]:
         "docker": docker,
         "state": state,
         "probe": _sha256(PROBE),
+        "firewall": firewall(),
         "edge": {"sha256": _sha256(EDGE / "haproxy.cfg"), "containers": edge, "restarting": len(edges) > len(edge)},
         "time": time.time(),
     }

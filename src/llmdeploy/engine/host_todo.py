@@ -6,11 +6,12 @@ line asks it too, to show a plan without Ansible.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import host_checks, host_images
+from . import firewall, host_checks, host_images
 from .host_checks import Facts, Problem
 
 GROUP_LABEL = "group."
@@ -70,7 +71,7 @@ def decide(site: Site) -> dict[str, Any]:
     problems = host_problems(site)
     problems += [problem for rule in (_swarm_problems, _network_problems, _image_problems) for problem in rule(site)]
     manager = site.base or site.managers[0]
-    cluster, images, edge = _cluster(site), _images(site), _edge(site)
+    cluster, images, edge, restrict = _cluster(site), _images(site), _edge(site), _firewall(site)
     builder = [site.variables["llmdeploy_builder"]] if images["make"] else []
     return {
         "problems": sorted(problems, key=lambda problem: problem["level"]),
@@ -80,8 +81,10 @@ def decide(site: Site) -> dict[str, Any]:
         "cluster": cluster,
         "images": images,
         "edge": edge,
+        "firewall": restrict,
         "plays": {  # the hosts that take part in each play of site.yml
             "prepare": prepare,
+            "firewall": list(restrict),
             "cluster": [manager, *cluster["join"]] if cluster["busy"] else [],
             "images": list(dict.fromkeys([*builder, *images["deliver"]])),
             "release": [manager],
@@ -105,6 +108,10 @@ def summary(todo: Mapping[str, Any]) -> list[str]:
     lines += ["create the network"] if cluster["network"] else []
     lines += [f"make the image {ref}" for ref in images["make"]]
     lines += [f"{host}: deliver {', '.join(refs)}" for host, refs in images["deliver"].items()]
+    lines += [
+        f"{host}: {'restrict who may use published ports' if text else 'open published ports to everybody'}"
+        for host, text in todo["firewall"].items()
+    ]
     return lines + [f"{host}: put the edge's configuration in place" for host in todo["edge"]]
 
 
@@ -134,6 +141,32 @@ def _host_problems(site: Site, host: str) -> list[Problem]:
         "skew": site.facts[host].get("skew"),
     }
     return host_checks.check(host, site.facts[host], wanted)
+
+
+def _firewall(site: Site) -> dict[str, str]:
+    """Host → the script that it lacks: of its published ports, or of none any more."""
+    addresses = {str(value) for host in site.facts for value in (advertised(site, host), _named(site, host))}
+    own = sorted(address for address in addresses if _is_address(address))
+    wanted = firewall.script(site.variables.get("llmdeploy_allow") or {}, own)
+    found = {}
+    for host in site.facts:
+        text = wanted if host in site.variables["llmdeploy_edge"]["hosts"] else ""
+        now = site.facts[host].get("firewall") or {"sha256": "", "intact": False}
+        if firewall.sha(text) != now["sha256"] or (text and (site.full or not now["intact"])):
+            found[host] = text
+    return found
+
+
+def _named(site: Site, host: str) -> str:
+    return str(site.hosts[host].get("ansible_host") or host)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 # --- cluster

@@ -85,6 +85,12 @@ def variables(
             "hosts": [host.name for host in edge_hosts(env)],
             "sha256": hashlib.sha256(edge_config.encode()).hexdigest(),
         },
+        "llmdeploy_allow": {
+            str(port.edge): port.allow_from
+            for service in settings.services.values()
+            for port in service.ports
+            if port.edge and port.allow_from
+        },
         "llmdeploy_full": full,
         "llmdeploy_probe": {arch: str(path) for arch, path in probes().items()},
         "llmdeploy_requirements": {"disk_mb": DISK_NEEDED_MB},

@@ -18,6 +18,11 @@ unset LAB_KEY
 mkdir -p /run/sshd /run/lock
 /usr/sbin/sshd
 
+# What init runs at a start, as far as it is not Docker's own.
+for script in /etc/rc2.d/S*llmdeploy*; do
+    if [ -x "$script" ]; then "$script" start; fi
+done
+
 # The init script refuses where it may not raise its limits: then by hand, as a child of the init that reaps.
 if [ -x /usr/sbin/dockerd ] && ! service docker start; then
     (setsid /usr/sbin/dockerd </dev/null >>/var/log/docker.log 2>&1 &)

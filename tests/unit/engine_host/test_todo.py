@@ -25,7 +25,7 @@ def test_nothing_to_do(site: Site, facts: All) -> None:
     settle(facts)
     todo = decide(site)
     assert todo["problems"] == []
-    assert todo["plays"] == {"prepare": [], "cluster": [], "images": [], "release": ["a"]}
+    assert todo["plays"] == {"prepare": [], "firewall": [], "cluster": [], "images": [], "release": ["a"]}
     assert summary(todo) == []
 
 

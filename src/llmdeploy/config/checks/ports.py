@@ -17,7 +17,7 @@ RESERVED = {
 
 
 def check(draft: Draft) -> Iterator[Problem]:
-    """Ports published twice or reserved, ports listed twice in a service, too many replicas for the edge."""
+    """Ports published twice or reserved, listed twice, restricted for nothing; too many replicas for the edge."""
     yield from _owners(draft)
     for name, service in draft.services():
         yield from _twice(draft, name, service)
@@ -29,6 +29,11 @@ def _owners(draft: Draft) -> Iterator[Problem]:
     for name, service in draft.services():
         for index, port in enumerate(service.ports):
             if port.edge is None:
+                if port.allow_from:
+                    path = ("services", name, "ports", index, "allow_from")
+                    yield draft.problem(
+                        *path, why="restricts a port that is not published", hint="add `published: true`"
+                    )
                 continue
             explicit = port.published is not True
             path = ("services", name, "ports", index, "published" if explicit else "number")

@@ -1,0 +1,137 @@
+"""Who reaches what: every port of every host is tried from a host outside, before and after what resets rules.
+
+The tests build on one another, in this order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.conftest import MakeImages, MakeProject
+from tests.e2e.small import Site, make_site
+from tests.e2e.stack import eventually, ok, request
+from tests.lab import Host
+from tests.lab.fixtures import LabFactory
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+
+SSH, SWARM = 22, {2377, 7946}  # Swarm's own, which hosts need of each other
+PUBLIC, PRIVATE = 3000, 8082
+CATALOGUE = """
+stack: small
+edge: {build: edge, memory: 256MB}
+defaults: {build: demo, memory: 256MB, stop_grace: 3}
+services:
+  billing:
+    group: tail
+    ports: [{number: 8082, protocol: http, published: true}]
+    health: {interval: 1, start_period: 3}
+  rate-limiter:
+    group: tail
+    ports: [{number: 50051, protocol: grpc}]
+    health: {interval: 1, start_period: 3}
+  user-dashboard:
+    group: head
+    ports: [{number: 3000, protocol: web, published: true}]
+    depends_on: [billing]
+    health: {interval: 1, start_period: 3}
+"""
+# Run on the host outside: prints the ports of $1 to which a connection can be made.
+SCAN = """
+import asyncio, sys
+async def main():
+    gate, found = asyncio.Semaphore(500), []
+    async def one(port):
+        async with gate:
+            try:
+                _, writer = await asyncio.wait_for(asyncio.open_connection(sys.argv[1], port), 1.5)
+            except (OSError, asyncio.TimeoutError):
+                return
+            writer.close()
+            found.append(port)
+    await asyncio.gather(*map(one, range(1, 65536)))
+    print(*sorted(found))
+asyncio.run(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def site(lab_factory: LabFactory, make_project: MakeProject, make_images: MakeImages) -> Iterator[Site]:
+    """Two hosts, and one that is none of the stack's."""
+    lab = lab_factory(("head", "tail", "away"))
+    site = make_site(lab, make_project, make_images, CATALOGUE)
+    site.inventory(lab.inventory_ini(groups={"head": ["head"], "tail": ["tail"]}))
+    yield site
+    lab.down()
+
+
+def allow(site: Site, *networks: str) -> None:
+    """Say who may use billing's port."""
+    port = {"number": PRIVATE, "protocol": "http", "published": True, "allow_from": list(networks)}
+    site.project.set("staging", "services.billing.ports", [port])
+
+
+def answers(site: Site, target: Host, port: int) -> bool:
+    """Whether the host outside gets an answer of a service."""
+    command = (
+        f"timeout 3 python3 -c 'import urllib.request as r; r.urlopen(\"http://{target.ip}:{port}/health\").read()'"
+    )
+    return site.lab["away"].exec(command, check=False).returncode == 0
+
+
+def as_restricted(site: Site) -> None:
+    for host in (site.lab["head"], site.lab["tail"]):
+        assert answers(site, host, PUBLIC), host.name
+        assert not answers(site, host, PRIVATE), host.name
+
+
+def test_only_who_is_allowed_reaches_a_published_port_and_nothing_else_is_open(site: Site) -> None:
+    allow(site, "192.0.2.0/24")
+    ok(site.run("staging deploy --plain"))
+    as_restricted(site)
+    for host in (site.lab["head"], site.lab["tail"]):
+        found = site.lab["away"].exec(f"python3 -c '{SCAN}' {host.ip}").stdout.split()
+        assert {int(port) for port in found} - SWARM == {SSH, PUBLIC}, host.name
+        assert request(host.ip, PUBLIC).status == 200
+    ok(site.run("staging verify"))  # the stack's own hosts are allowed always
+    assert ok(site.run("staging plan --json")).data["changes"] is False
+
+
+def test_the_rules_outlive_docker_and_the_host(site: Site) -> None:
+    head = site.lab["head"]
+    head.exec(
+        "kill -9 $(pidof dockerd); sleep 2; rm -f /var/run/docker.pid; service docker start || (setsid dockerd &)"
+    )
+    head.wait()
+    eventually("the edge is back", lambda: answers(site, head, PUBLIC), 90)
+    as_restricted(site)
+    head.kill()
+    time.sleep(1)
+    head.start()
+    eventually("the edge is back", lambda: answers(site, head, PUBLIC), 120)
+    as_restricted(site)
+    assert ok(site.run("staging plan --json")).data["steps"] == []
+
+
+def test_rules_that_somebody_flushed_are_put_back(site: Site) -> None:
+    site.lab["tail"].exec("iptables -F DOCKER-USER")
+    assert answers(site, site.lab["tail"], PRIVATE)
+    assert "tail-server: restrict who may use published ports" in ok(site.run("staging plan"), 10).stdout
+    ok(site.run("staging deploy --plain"))
+    as_restricted(site)
+
+
+def test_who_is_allowed_later_and_then_everybody(site: Site) -> None:
+    away = site.lab["away"].ip
+    allow(site, away)
+    ok(site.run("staging deploy --plain"))
+    for host in (site.lab["head"], site.lab["tail"]):
+        assert answers(site, host, PRIVATE)
+    allow(site)
+    ok(site.run("staging deploy --plain"))
+    for host in (site.lab["head"], site.lab["tail"]):
+        assert answers(site, host, PRIVATE)
+        assert "LLMDEPLOY" not in host.exec("iptables-save; ip6tables-save; ls /etc/init.d /opt/llmdeploy").stdout
