@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 
 from llmdeploy.engine.firewall import script, sha
 from llmdeploy.engine.host_todo import Site, decide, summary
@@ -50,7 +51,7 @@ def test_the_script_is_one() -> None:
 def test_a_host_gets_what_it_lacks_and_loses_what_nobody_wants(site: Site, facts: dict[str, dict[str, object]]) -> None:
     site.variables["llmdeploy_edge"]["hosts"] = ["a", "b"]
     assert decide(site)["firewall"] == {}
-    site.variables["llmdeploy_allow"] = {"8082": ["10.0.0.0/8"]}
+    site = replace(site, variables={**site.variables, "llmdeploy_allow": {"8082": ["10.0.0.0/8"]}})
     todo = decide(site)
     assert set(todo["firewall"]) == {"a", "b"}
     assert "a: restrict who may use published ports" in summary(todo)
@@ -60,7 +61,7 @@ def test_a_host_gets_what_it_lacks_and_loses_what_nobody_wants(site: Site, facts
     assert decide(site)["firewall"] == {}
     facts["b"]["firewall"] = {"sha256": sha(text), "intact": False}  # somebody has flushed the rules
     assert decide(site)["firewall"] == {"b": text}
-    site.variables["llmdeploy_allow"] = {}
+    site = replace(site, variables={**site.variables, "llmdeploy_allow": {}})
     todo = decide(site)
     assert todo["firewall"] == {"a": "", "b": ""}
     assert "b: open published ports to everybody" in summary(todo)
