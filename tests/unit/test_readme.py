@@ -184,6 +184,18 @@ def assert_runs(command: str, file: str, test: str, text: str) -> None:
     assert text in source, f"{command}: {file}::{test} does not run {text!r}"
 
 
+@pytest.mark.parametrize("name", ["security.md", "RISK_ASSESSMENT.md"])
+def test_the_tests_that_a_document_names_exist(name: str) -> None:
+    text = (ROOT / "docs" / name).read_text()
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", text)
+    files = re.findall(r"`(tests/[\w./]+)`", text)
+    assert named
+    assert files
+    assert [one for one in named if f"def {one}(" not in tests] == []
+    assert [one for one in files if not (ROOT / one).exists()] == []
+
+
 def test_nothing_in_the_list_is_forgotten() -> None:
     typed = [
         command for text in (README, DEVELOPMENT) for _, _, block in blocks(text, "sh") for command in commands(block)
