@@ -100,6 +100,31 @@ def test_only_who_is_allowed_reaches_a_published_port_and_nothing_else_is_open(s
     assert ok(site.run("staging plan --json")).data["changes"] is False
 
 
+def test_what_is_left_on_hosts_is_roots_and_nobody_else_writes_or_reads_more_than_they_must(site: Site) -> None:
+    """Modes of everything that a run puts on a host; what a container must read is readable, and nothing else."""
+    known = {
+        "/opt/llmdeploy/bin/probe": 0o755,
+        "/opt/llmdeploy/firewall": 0o755,
+        "/opt/llmdeploy/edge/haproxy.cfg": 0o644,
+        "/var/lib/llmdeploy": 0o700,
+        "/var/lib/llmdeploy/host.json": 0o600,
+        "/var/lib/llmdeploy/firewall": 0o600,
+        "/etc/init.d/llmdeploy-firewall": 0o755,
+        "/etc/docker/daemon.json": 0o644,
+    }
+    for host in (site.lab["head"], site.lab["tail"]):
+        places = "/opt/llmdeploy /var/lib/llmdeploy /etc/init.d/llmdeploy-firewall /etc/docker/daemon.json"
+        found = {}
+        for line in host.exec(f"find {places} -printf '%m %U %p\\n'").stdout.splitlines():
+            mode, owner, path = line.split(" ", 2)
+            found[path] = int(mode, 8)
+            assert owner == "0", line
+            assert not int(mode, 8) & 0o022, line
+        assert {path: found.get(path) for path in known} == known, host.name
+        jobs = [mode & 0o077 for path, mode in found.items() if path.endswith("/job.json")]
+        assert set(jobs) == ({0} if host.name == "head" else set()), "the manager has them, for itself"
+
+
 def test_the_rules_outlive_docker_and_the_host(site: Site) -> None:
     head = site.lab["head"]
     head.exec("kill -9 $(pidof dockerd); sleep 2; rm -f /var/run/docker.pid")

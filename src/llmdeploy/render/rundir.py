@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from llmdeploy import engine
 from llmdeploy.config import Environment
 from llmdeploy.render.images import image_sources, write_contexts
 from llmdeploy.render.variables import Reach, fingerprint, inventory, variables
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 (mkdtemp makes a private folder in it)
+_PREFIX, _ALIVE = "llmd-", "alive"
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,31 @@ class RunDirectory:
 
 @contextmanager
 def run_directory() -> Iterator[Path]:
-    """A new 0700 folder, on tmpfs where there is one; removed with all its content at the end."""
-    memory = Path("/dev/shm")  # noqa: S108 (mkdtemp makes a private folder in it)
-    path = Path(tempfile.mkdtemp(prefix="llmd-", dir=memory if memory.is_dir() else None))
-    (path / "cm").mkdir(mode=0o700)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+    """A new 0700 folder, on tmpfs where there is one; removed with all its content at the end.
+
+    Those that commands have left which were killed go first: there may be secrets in them.
+    """
+    parent = _MEMORY if _MEMORY.is_dir() else Path(tempfile.gettempdir())
+    _sweep(parent)
+    path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    with (path / _ALIVE).open("w") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        (path / "cm").mkdir(mode=0o700)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Removes our own folders whose command lives no more: nobody holds the lock of its file."""
+    for path in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # somebody else's, or gone meanwhile
+            if path.lstat().st_uid != os.geteuid():
+                continue
+            with (path / _ALIVE).open("rb") as alive:  # a new one may not have it yet, and stays
+                fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def render(
