@@ -16,6 +16,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -54,6 +55,7 @@ services:
 """
 NAMES = ("billing", "rate-limiter", "user-dashboard")
 KINDS = ("engine", "docker", "manager", "engine, taking back")
+RETURN = 20.0  # seconds until containers of a host that is back are reached from the others
 UNDER_WAY = 10  # requests that a dying host takes with it, before the edge has noticed
 STEPS = {"engine": 14, "docker": 14, "manager": 14, "engine, taking back": 8}  # progress lines that there are at least
 # On the manager: waits for a job newer than $1 and for $2 lines of its progress (after the way back began, with $3).
@@ -101,12 +103,21 @@ def words(number: int | str, *more: str) -> list[str]:
     return [*shlex.split(DEPLOY), *(word for value in [*settings, *more] for word in ("--set", value))]
 
 
-def strike(site: Site, kind: str, step: int, former: str) -> None:
-    """Wait for the step of the release that comes after the job `former`, and kill."""
+@dataclass
+class Struck:
+    """A release in which something was killed; `alone`: no healthy replica of billing was on the worker just then."""
+
+    ended: Result
+    alone: bool
+
+
+def strike(site: Site, kind: str, step: int, former: str, alone: list[bool]) -> None:
+    """Wait for the step of the release that comes after the job `former`, kill, and note whether nobody was left."""
     head = site.lab["head"]
     wait = ["sh", "-c", WAIT + {"engine": KILL_ENGINE, "docker": KILL_DOCKER}.get(kind.partition(",")[0], "true")]
     arguments = [*wait, "wait", former, str(step), "back" if "back" in kind else ""]
     head.exec(shlex.join(arguments), check=False)
+    alone.append(not site.lab["tail"].docker("ps --quiet --filter name=billing. --filter health=healthy").stdout)
     if kind == "docker":
         time.sleep(2)
         head.exec("rm -f /var/run/docker.pid; service docker start || (setsid dockerd </dev/null >/dev/null 2>&1 &)")
@@ -127,18 +138,19 @@ def answers(site: Site) -> bool:
     return said.returncode == 0 and said.stdout.split() == ["Ready", "Ready"]
 
 
-def interrupted_release(site: Site, number: int, kind: str, step: int) -> Result:
+def interrupted_release(site: Site, number: int, kind: str, step: int) -> Struck:
     """A release in which something is killed; afterwards the manager is there again."""
     former = newest_job(site.lab["head"])
     broken = ["services.user-dashboard.environment.DEMO_CRASH=1"] if "back" in kind else []
     run = start(site.project, words(number, *broken))
-    killer = threading.Thread(target=strike, args=(site, kind, step, former))
+    alone: list[bool] = []
+    killer = threading.Thread(target=strike, args=(site, kind, step, former, alone))
     killer.start()
     ended = run.end(240)
     killer.join(120)
     assert not killer.is_alive()
     eventually("the manager is back", lambda: answers(site), 120)
-    return ended
+    return Struck(ended, alone[0])
 
 
 def verdicts(project: Project) -> dict[int, str]:
@@ -184,8 +196,9 @@ def test_kills_leave_nothing_half_way(site: Site, elsewhere: Project) -> None:
         for number, kind in zip(range(1, KILLS + 1), itertools.cycle(KINDS)):
             step, lost, turned = chance.randint(1, STEPS[kind]), len(asked.lost), len(asked.turned)
             name = f"kill {number}: {kind} at step {step}"
-            ended = interrupted_release(site, number, kind, step)
-            assert not ended.left, name
+            struck = interrupted_release(site, number, kind, step)
+            back = asked.now
+            assert not struck.ended.left, name
             newest, verdict = max(verdicts(elsewhere).items())
             if verdict == "running":
                 open_ones += 1
@@ -201,11 +214,14 @@ def test_kills_leave_nothing_half_way(site: Site, elsewhere: Project) -> None:
                 assert kind in ("docker", "manager"), name
                 ok(cli(elsewhere, words(f"{number}-spread")))
                 assert crowd(site) == ["head", "tail"], name
-            told = f"{name}: exit {ended.code}, left {verdict}, again {again.seconds:.0f} s"
+            told = f"{name}: exit {struck.ended.code}, left {verdict}, again {again.seconds:.0f} s"
             print(f"{told}; {len(away)} answered by the other edge, by none {missed}")
             if "engine" in kind:
                 assert [*missed, *away] == [], name
-            assert len(missed) <= UNDER_WAY, name
+            if struck.alone:  # in the midst of an update Docker may have all replicas of a service on one host
+                assert all(when < back + RETURN for when, _ in missed), name
+            else:
+                assert len(missed) <= UNDER_WAY, name
         asked.flows()
     assert open_ones >= KILLS // 2, "most were killed in the middle of their work"
     print(asked)

@@ -83,8 +83,6 @@ def update(
             return unchanged(job, plan.data["services"], verify(connection.managers[0], checks(job)))
         if env.confirm and not yes:
             ask_about(session, plan.data, f"Change {env.name} so?")
-        else:
-            files.write_decided(plan.todo)  # nobody was asked, so it was found out only now
         notes = [Note("warning", f"{one['message']}; {one['hint']}") for one in plan.data["problems"]]
         if given:
             notes.append(Note("info", "the next deploy goes back to the images that the files say"))

@@ -32,10 +32,6 @@ class RunDirectory:
     hosts: dict[str, dict[str, Any]]  # each host's own variables
     secrets: tuple[str, ...] = ()  # what secrets are called in the cluster, those that this run places there
 
-    def write_decided(self, todo: Mapping[str, Any]) -> None:
-        """Writes what `host_todo.decide` found, for a playbook that then need not look at the hosts again."""
-        _write_variables(self.path, {**self.variables, "llmdeploy_decided": dict(todo)})
-
     @property
     def control(self) -> Path:
         """Folder of the shared ssh connections; short, because a socket's path is limited to about 100 characters."""
@@ -110,7 +106,7 @@ def write_run(path: Path, job: Mapping[str, Any], hosts: Mapping[str, Any], valu
     (path / "module_utils").mkdir()
     (path / "module_utils" / "engine").symlink_to(Path(engine.__file__).parent)
     _write(path / "inventory" / "hosts.json", hosts)
-    _write_variables(path, values)
+    _write(path / "inventory" / "group_vars" / "all.json", values)
     run = RunDirectory(path, path / "inventory" / "hosts.json", values, hosts["all"]["hosts"])
     run.write_job(job)
     return run
@@ -124,10 +120,6 @@ def _seal(path: Path, secrets: Mapping[str, str]) -> str:
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:  # noqa: PTH123
         json.dump(dict(secrets), out)
     return str(file)
-
-
-def _write_variables(path: Path, values: Mapping[str, Any]) -> None:
-    _write(path / "inventory" / "group_vars" / "all.json", values)
 
 
 def _write(path: Path, data: Any) -> None:
