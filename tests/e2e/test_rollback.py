@@ -140,9 +140,10 @@ def test_an_image_that_does_not_work_is_taken_back(site: Site) -> None:
 def test_an_image_that_a_host_has_lost_is_copied_from_another(site: Site) -> None:
     """Called by its id: no host needs to know what the release called it."""
     hotfix, (head, tail) = int(newest(site)["number"]) - 1, site.lab
+    ident = tail.docker("image inspect --format {{.Id}} example.invalid/billing:hotfix").stdout.strip()
     ok(site.run("staging rollback --plain"))
-    remove = "docker image rm --force example.invalid/billing:hotfix"
-    eventually("the old task is gone", lambda: "Deleted" in tail.exec(remove).stdout)
+    lose = f"docker image rm --force {ident}; ! docker image inspect {ident}"  # refused while the old task lives
+    eventually("the image is gone", lambda: tail.exec(lose, check=False).returncode == 0)
     head.exec("docker tag example.invalid/billing:hotfix kept && docker rmi example.invalid/billing:hotfix")
     done = ok(site.run(f"staging rollback {hotfix} --plain"))
     assert "Deliver the images that are missing" in done.stdout
