@@ -125,7 +125,7 @@ def make_plan(
 def _deliveries(todo: Mapping[str, Any]) -> list[str]:
     """What an update does on hosts."""
     nothing = {"init": False, "join": {}, "promote": [], "label": [], "network": False}
-    return host_todo.summary({**todo, "prepare": [], "cluster": nothing, "edge": []})
+    return host_todo.summary({**todo, "prepare": [], "cluster": nothing, "firewall": {}, "edge": []})
 
 
 def _left_alone(environment: str, manager: str, count: int) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmdeploy.cli.planning import Plan
+from llmdeploy.cli.planning import Plan, _deliveries
 
 SERVICES = [
     {"name": "web", "wave": 2, "action": "unchanged", "changes": []},
@@ -37,3 +37,13 @@ def test_what_was_made_by_hand_and_goes_is_said_to_go() -> None:
 
 def test_nothing_to_remove_is_the_same_plan() -> None:
     assert plan().removing([]).data == plan().data
+
+
+def test_of_what_hosts_lack_an_update_only_delivers_images() -> None:
+    """The rest would be in each of its plans, and never be done."""
+    todo: dict[str, Any] = {
+        "manager": "a", "prepare": ["a"], "firewall": {"a": "#!/bin/sh"}, "edge": ["a"],
+        "cluster": {"init": True, "join": {"b": "worker"}, "promote": ["c"], "label": ["c"], "network": True},
+        "images": {"make": ["app:1"], "deliver": {"b": ["app:1"]}},
+    }  # fmt: skip
+    assert _deliveries(todo) == ["make the image app:1", "b: deliver app:1"]
