@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.engine.host import STATE, Engine, EngineError
+from ansible.module_utils.engine.host import STATE, SYSTEMD, Engine, EngineError
 
 DOCUMENTATION = r"""
 ---
@@ -87,7 +87,6 @@ SETTINGS = Path("/etc/docker/daemon.json")
 LOG = Path("/var/log/docker.log")
 PID = Path("/var/run/docker.pid")
 NO_STARTS = Path("/usr/sbin/policy-rc.d")
-SYSTEMD = Path("/run/systemd/system")
 ROTATING = ("json-file", "local")
 START_WAIT, FALLBACK_WAIT, STOP_WAIT, HUNG_AFTER = 60.0, 8.0, 40.0, 30.0
 FOLDERS = {"/opt/llmdeploy/bin": 0o755, "/opt/llmdeploy/edge/run": 0o755, "/var/lib/llmdeploy": 0o700}

@@ -8,8 +8,7 @@ import subprocess
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.engine.firewall import FORWARD, INPUT
-from ansible.module_utils.engine.host import FIREWALL, FIREWALL_NOTE, firewall_rules
+from ansible.module_utils.engine.host import ADDRESSED, FIREWALL, FIREWALL_NOTE, FORWARDED, SYSTEMD, firewall_rules
 
 DOCUMENTATION = r"""
 ---
@@ -46,7 +45,6 @@ notes:
 """
 
 NAME = "llmdeploy-firewall"
-SYSTEMD = Path("/run/systemd/system")
 UNIT = Path(f"/etc/systemd/system/{NAME}.service")
 INIT = Path(f"/etc/init.d/{NAME}")
 UNIT_TEXT = f"""\
@@ -118,7 +116,7 @@ class Firewall:
         if INIT.exists() and shutil.which("update-rc.d"):
             self._command("update-rc.d", "-f", NAME, "remove")
         for program in ("iptables", "ip6tables"):
-            for parent, chain in (("DOCKER-USER", FORWARD), ("INPUT", INPUT)):
+            for parent, chain in (("DOCKER-USER", FORWARDED), ("INPUT", ADDRESSED)):
                 for words in (["-D", parent, "-j", chain], ["-F", chain], ["-X", chain]):
                     self._command(program, "-w", "30", *words)
         for path in (UNIT, INIT, FIREWALL, FIREWALL_NOTE):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from llmdeploy.cli.sealing import places
 from llmdeploy.cli.session import Outcome, Session
 from llmdeploy.config import Environment
 from llmdeploy.config.models import Secret
@@ -71,13 +72,12 @@ class Safe:
     @cached_property
     def shelf(self) -> Shelf:
         """Every store."""
-        marks = {name: self.env.origins.near(("secrets", name)) for name in self.declared}
         return Shelf(
             self.env.name,
             self.file.name,
             stores_of(self.file, self.declared, os.environ, self.env.project.root),
             self.users,
-            {name: (mark.file, mark.line) for name, mark in marks.items()},
+            places(self.env),
         )
 
     def part(self, name: str) -> str:

@@ -51,8 +51,12 @@ def seal(session: Session, env: Environment) -> Sealed:
     from llmdeploy.secrets import gather, swarm_name
     from llmdeploy.secrets.names import users
 
-    marks = {name: env.origins.near(("secrets", name)) for name in settings.secrets}
-    places = {name: (mark.file, mark.line) for name, mark in marks.items()}
-    values = gather(session.project, env.name, settings.secrets, wanted, users=users(settings), places=places)
+    values = gather(session.project, env.name, settings.secrets, wanted, users=users(settings), places=places(env))
     names = {part: swarm_name(settings.stack, env.name, part, value) for part, value in values.items()}
     return Sealed(names, {names[part]: value for part, value in values.items()})
+
+
+def places(env: Environment) -> dict[str, tuple[str, int]]:
+    """Secret → the file and the line it is declared in."""
+    marks = {name: env.origins.near(("secrets", name)) for name in env.settings.secrets}
+    return {name: (mark.file, mark.line) for name, mark in marks.items()}

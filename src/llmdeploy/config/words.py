@@ -57,7 +57,6 @@ _PATTERNS = {
     r"^\d{1,10}$": "must be a number in quotes",
     r"^/\S*$": "must start with / and hold no spaces",
     r"^/": "must be an absolute path, starting with /",
-    r"^\S+$": "must not hold spaces",
     r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$": "must be an image, such as registry.example/team/app:1.2",
     r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$": "must be a name: letters, digits, `-`, `_` and `.`",
     r"^\d+\.\d+\.\d+\.\d+/\d+$": "must be a subnet such as 10.20.0.0/16",

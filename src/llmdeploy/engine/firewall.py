@@ -11,7 +11,8 @@ import hashlib
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 
-FORWARD, INPUT = "LLMDEPLOY", "LLMDEPLOY-INPUT"
+from .host import ADDRESSED, FORWARDED
+
 _TRUSTED = ("lo", "docker_gwbridge", "docker0")  # the host itself, and containers on it
 _HEAD = f"""\
 #!/bin/sh
@@ -22,8 +23,8 @@ put() {{
     "$1" -w 30 -N DOCKER-USER 2>/dev/null || true # Docker keeps a chain of this name
     "$1" -w 30 -C FORWARD -j DOCKER-USER 2>/dev/null || "$1" -w 30 -I FORWARD -j DOCKER-USER
     "$1-restore" -w 30 --noflush
-    "$1" -w 30 -C DOCKER-USER -j {FORWARD} 2>/dev/null || "$1" -w 30 -I DOCKER-USER -j {FORWARD}
-    "$1" -w 30 -C INPUT -j {INPUT} 2>/dev/null || "$1" -w 30 -I INPUT -j {INPUT}
+    "$1" -w 30 -C DOCKER-USER -j {FORWARDED} 2>/dev/null || "$1" -w 30 -I DOCKER-USER -j {FORWARDED}
+    "$1" -w 30 -C INPUT -j {ADDRESSED} 2>/dev/null || "$1" -w 30 -I INPUT -j {ADDRESSED}
 }}
 """
 
@@ -51,15 +52,15 @@ def sha(text: str) -> str:
 def _rules(allowed: Allowed, own: Sequence[str], family: int) -> Iterator[str]:
     """For iptables-restore, which replaces the chains that it declares, in one step."""
     yield "*filter"
-    for chain in (FORWARD, INPUT):
+    for chain in (FORWARDED, ADDRESSED):
         yield f":{chain} - [0:0]"
-    for chain in (FORWARD, INPUT):
+    for chain in (FORWARDED, ADDRESSED):
         for interface in _TRUSTED:
             yield f"-A {chain} -i {interface} -j RETURN"
         for address in _of(family, own):
             yield f"-A {chain} -s {address} -j RETURN"
         for port in sorted(allowed, key=int):
-            match = f"-A {chain} -p tcp {_asked_for(port) if chain == FORWARD else f'--dport {port}'}"
+            match = f"-A {chain} -p tcp {_asked_for(port) if chain == FORWARDED else f'--dport {port}'}"
             for network in _of(family, allowed[port]):
                 yield f"{match} -s {network} -j RETURN"
             yield f"{match} -j DROP"

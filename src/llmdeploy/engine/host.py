@@ -21,17 +21,18 @@ from pathlib import Path
 from typing import Any
 
 SOCKET = "/var/run/docker.sock"
+SYSTEMD = Path("/run/systemd/system")  # is there where systemd runs the host
 STATE = Path("/var/lib/llmdeploy/host.json")
 PROBE = Path("/opt/llmdeploy/bin/probe")
 EDGE = Path("/opt/llmdeploy/edge")
 FIREWALL = Path("/opt/llmdeploy/firewall")
 FIREWALL_NOTE = Path("/var/lib/llmdeploy/firewall")  # which rules there were when they had been put there
+FORWARDED, ADDRESSED = "LLMDEPLOY", "LLMDEPLOY-INPUT"  # our chains: for what Docker forwards, for the host itself
 FIREWALL_ASKED = tuple(
     [program, "-w", "5", *words]
     for program in ("iptables", "ip6tables")
     for words in (
-        ["-S", "LLMDEPLOY"], ["-S", "LLMDEPLOY-INPUT"], ["-C", "DOCKER-USER", "-j", "LLMDEPLOY"],
-        ["-C", "INPUT", "-j", "LLMDEPLOY-INPUT"],
+        ["-S", FORWARDED], ["-S", ADDRESSED], ["-C", "DOCKER-USER", "-j", FORWARDED], ["-C", "INPUT", "-j", ADDRESSED],
     )
 )  # fmt: skip
 SERVICE_LABEL = "com.docker.swarm.service.name"
@@ -401,7 +402,7 @@ def read(wanted: dict[str, Any]) -> dict[str, Any]:
         "python": platform.python_version(),
         "arch": platform.machine(),
         "root": os.geteuid() == 0,
-        "systemd": Path("/run/systemd/system").is_dir(),
+        "systemd": SYSTEMD.is_dir(),
         "system": _system(),
         "kernel": {"release": platform.release(), "features": _features()},
         "cpus": os.cpu_count() or 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -36,21 +37,20 @@ def read(docker: Docker, stack: str, job: str = "") -> dict[str, Any]:
 
 def remove_configs(docker: Docker, configs: list[Json]) -> list[str]:
     """Remove config objects, those of `read`. Out: the names of those that are gone."""
-    gone = []
-    for config in configs:
-        with suppress(DockerError):  # a service uses it by now
-            docker.remove_config(config["ID"])
-            gone.append(config["Name"])
-    return gone
+    return _remove(configs, docker.remove_config)
 
 
 def remove_secrets(docker: Docker, secrets: list[Json]) -> list[str]:
     """Remove secrets, those of `read`. Out: the names of those that are gone."""
+    return _remove(secrets, docker.remove_secret)
+
+
+def _remove(items: list[Json], remove: Callable[[str], None]) -> list[str]:
     gone = []
-    for secret in secrets:
+    for item in items:
         with suppress(DockerError):  # a service uses it by now
-            docker.remove_secret(secret["ID"])
-            gone.append(secret["Name"])
+            remove(item["ID"])
+            gone.append(item["Name"])
     return gone
 
 

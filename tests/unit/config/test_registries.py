@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmdeploy.config.checks.registries import repository
+from llmdeploy.engine.host import repository as full_repository
 
 from .conftest import Maker
 
@@ -25,6 +26,7 @@ DIGEST = "sha256:" + "0" * 64
 )
 def test_the_repository_of_an_image(ref: str, name: str) -> None:
     assert repository(ref) == name
+    assert full_repository(ref) == name, "hosts and the configuration must mean the same"
 
 
 @pytest.mark.parametrize(
