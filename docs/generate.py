@@ -27,6 +27,7 @@ SECTIONS: dict[type[BaseModel], str] = {
     models.SecretUse: "services.NAME.secrets",
     models.Secret: "secrets.NAME",
     models.Edge: "edge",
+    models.Tls: "tls",
     models.Network: "network",
     models.Docker: "docker",
     models.Images: "images",

@@ -48,6 +48,10 @@ class Project:
         """Where the SSH keys of the hosts of environment `name` are (the file need not exist)."""
         return self.root / "environments" / f"{name}.known_hosts"
 
+    def authority_file(self, name: str) -> Path:
+        """The certificate, without key, of the authority of environment `name`'s edge (the file need not exist)."""
+        return self.root / "environments" / f"{name}.authority.crt"
+
     def inventory_file(self, name: str) -> Path:
         """The inventory of environment `name`: the first of .ini, .yml, .yaml that exists, else .ini."""
         files = self.inventory_files(name)

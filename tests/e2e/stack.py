@@ -41,6 +41,7 @@ SERVICES = (
 )  # fmt: skip
 HTTP_PORTS = {"model-proxy": 8100, "head-go": 9001, "tail-go": 8000, "admin-dashboard": 3001, "user-dashboard": 3000}
 GRPC_PORTS = {"rate-limiter": (50051,), "model-proxy": (50061, 50062), "head-go": (50055,)}
+PLAIN = "\ntls: {mode: off, allow_plaintext: true}\n"  # TLS has tests of its own
 SERVING = b"\x08\x01"  # grpc.health.v1.HealthCheckResponse{status: SERVING}
 
 
@@ -253,7 +254,7 @@ def leftovers(run: str, session: int, within: float = SETTLE) -> tuple[str, ...]
 
 @dataclass(frozen=True)
 class Project:
-    """A project folder made by `llmdeploy init`; logs of its runs are kept beside it."""
+    """A project folder made by `llmdeploy init`, without TLS; logs of its runs are kept beside it."""
 
     root: Path
 
@@ -263,6 +264,7 @@ class Project:
         project = cls(root)
         root.mkdir(parents=True, exist_ok=True)
         ok(cli(project, ["init", "."]))
+        project.catalogue((root / "inventory" / "group_vars" / "all.yml").read_text())
         return project
 
     @property
@@ -289,8 +291,9 @@ class Project:
         (self.root / "inventory" / f"{env}{suffix}").write_text(text)
 
     def catalogue(self, text: str) -> None:
-        """Write the catalogue."""
-        (self.root / "inventory" / "group_vars" / "all.yml").write_text(text)
+        """Write the catalogue; without TLS at the edge unless it says something about it."""
+        plain = "" if "\ntls:" in text else PLAIN
+        (self.root / "inventory" / "group_vars" / "all.yml").write_text(text + plain)
 
     def settings(self, env: str, data: Mapping[str, Any]) -> None:
         """Write environments/ENV.yml anew."""

@@ -6,8 +6,11 @@ The tests build on one another, in this order.
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import ssl
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -210,12 +213,22 @@ def test_full_skips_nothing_and_still_changes_no_service(dev: Project, deployed:
     assert state().versions == before.versions
 
 
-def test_the_launcher_does_the_same(dev: Project, deployed: Result) -> None:
-    """`./deploy.sh` of the checkout, on another project."""
-    launcher = Path(__file__).parents[2] / "deploy.sh"
+def test_the_launcher_does_the_same(dev: Project, deployed: Result, tmp_path: Path) -> None:
+    """`./deploy.sh` in a clone, where TLS is on: it makes what it needs, and a client that trusts it is answered."""
+    root, clone = Path(__file__).parents[2], tmp_path / "clone"
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True).stdout
+    for name in files.split("\0"):
+        if name and (root / name).is_file():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / name, clone / name)
+    (clone / ".venv").symlink_to(root / ".venv")
     done = subprocess.run(
-        [str(launcher), "dev", "deploy", "--project", str(dev.root)],
-        capture_output=True, text=True, timeout=300, check=False, env=dev.environ({}),
+        ["./deploy.sh", "dev", "deploy", "--yes", "--json"],
+        cwd=clone, capture_output=True, text=True, timeout=300, check=False, env=dev.environ({}),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "nothing to change" in done.stdout
+    for secret in (".vault-password", "environments/dev.secrets.yml"):
+        assert (clone / secret).stat().st_mode & 0o777 == 0o600
+    trusted = ssl.create_default_context(cafile=str(clone / "environments" / "dev.authority.crt"))
+    with urllib.request.urlopen(f"https://{HERE}:8000/health", timeout=10, context=trusted) as answer:
+        assert answer.status == 200

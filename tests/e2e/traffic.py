@@ -6,6 +6,7 @@ Bounded: a few clients, each with a pause after every request, and a limit in nu
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 import time
 from collections import Counter
@@ -29,6 +30,7 @@ class Traffic:
     other: str = ""
     path: str = "/v1/usage"
     clients: int = 3
+    tls: ssl.SSLContext | None = None
     most: int = 20_000  # requests, whatever happens
     answers: Counter[str] = field(default_factory=Counter)
     lost: list[tuple[float, str]] = field(default_factory=list)
@@ -75,11 +77,11 @@ class Traffic:
         return f"{self.number} requests: {dict(self.answers)}; lost at {self.lost[:20]}"
 
     def _client(self, keep: bool) -> None:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
+        connection = self._to(self.host, 30)
         while not self._stop.wait(PAUSE) and self.number < self.most:
             said = self._ask(connection, keep)
             if said != "200" and self.other:
-                elsewhere = http.client.HTTPConnection(self.other, self.port, timeout=SOON)
+                elsewhere = self._to(self.other, SOON)
                 other = self._ask(elsewhere, False)
                 elsewhere.close()
                 if other == "200":
@@ -89,6 +91,11 @@ class Traffic:
             if said != "200":
                 self.lost.append((round(self.now, 1), said))
         connection.close()
+
+    def _to(self, host: str, timeout: float) -> http.client.HTTPConnection:
+        if self.tls:
+            return http.client.HTTPSConnection(host, self.port, timeout=timeout, context=self.tls)
+        return http.client.HTTPConnection(host, self.port, timeout=timeout)
 
     def _ask(self, connection: http.client.HTTPConnection, keep: bool) -> str:
         """What came: a status, or an error in words."""

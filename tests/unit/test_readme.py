@@ -28,6 +28,7 @@ DEVELOPMENT = (ROOT / "docs" / "development.md").read_text()
 DEV, FOUR = "tests/e2e/test_dev.py", "tests/e2e/test_four_hosts.py"
 ROLLBACK = "tests/e2e/test_rollback.py"
 EDGE, PEOPLE, UPKEEP = "tests/e2e/test_edge.py", "tests/e2e/test_two_people.py", "tests/e2e/test_upkeep.py"
+TLS = "tests/e2e/test_tls.py"
 SECRETS, INIT = "tests/e2e/test_secrets.py", "test_what_is_generated_is_encrypted_and_what_people_set_is_kept"
 HISTORY = "tests/docker/reads/test_history.py"
 INTERRUPTS, VARIANTS = "tests/e2e/test_interrupts.py", "tests/e2e/test_variants.py"
@@ -78,7 +79,11 @@ ELSEWHERE = {
     ),
     "llmdeploy staging secrets rekey": (SECRETS, "test_another_password", "staging secrets rekey"),
     "llmdeploy staging attach": (FOUR, "test_attach_shows_how_the_last_release_ended", "staging attach"),
-    "curl http://EDGE:8000/v1/chat/completions": (
+    "llmdeploy staging tls ca": (TLS, "trusting", "staging tls ca"),
+    "llmdeploy staging tls renew": (
+        TLS, "test_a_renewal_loses_no_request_and_restarts_no_edge", "staging tls renew",
+    ),
+    "curl --cacert environments/staging.authority.crt https://EDGE:8000/v1/chat/completions": (
         DEV, "test_a_chat_goes_through_the_whole_chain_and_is_billed", "chat(",
     ),
     # in docs/development.md
@@ -120,6 +125,7 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Where `llmdeploy` and `python` are those of the tests, and no project is set."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("LLMDEPLOY", "GITHUB"))}
     folder = Path(sys.executable).parent
+    clean["LLMDEPLOY_VAULT_PASSWORD"] = "of-these-tests-only-4b1d"
     return {**clean, "PATH": f"{folder}:{clean['PATH']}", "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))}
 
 

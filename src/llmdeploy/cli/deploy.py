@@ -80,7 +80,7 @@ def deploy(
         if plan.nothing and not full:
             for note in notes:
                 session.note(note.text)
-            results = verify(connection.edge_access, all_checks(env.settings, "127.0.0.1"))
+            results = verify(connection.edge_access, all_checks(env.settings, "127.0.0.1", connection.sealed.tls))
             return unchanged(job, plan.data["services"], results)
         if env.confirm and not yes:
             ask_about(session, plan.data, f"Change {env.name} so?")

@@ -127,9 +127,10 @@ def addresses(connection: Connection) -> list[dict[str, str]]:
         host = connection.edge_access.address
     except LlmdeployError:  # no settings, or no such host: the outcome itself does not depend on it
         return []
+    settings = connection.env.settings
     return [
-        {"service": name, "url": f"http://{host}:{port.edge}"}
-        for name, service in connection.env.settings.services.items()
+        {"service": name, "url": f"{'https' if settings.secured(port) else 'http'}://{host}:{port.edge}"}
+        for name, service in settings.services.items()
         for port in service.ports
         if port.edge and port.protocol in ("web", "http")
     ]

@@ -39,8 +39,9 @@ def make_job(
         by=who(env.project.root, message),
         images=service_images(env),
         edge_host=connection.edge_host,
-        edge_config=edge_config(env.settings),
+        edge_config=edge_config(env.settings, connection.sealed.tls),
         secrets=connection.sealed.names,
+        tls=connection.sealed.tls,
         on_failure=on_failure,
         canary=canary,
     )

@@ -32,13 +32,15 @@ def status(session: Session) -> Outcome:
 def verify(session: Session) -> Outcome:
     """Ask every service over its own protocol, and send the configured real requests; each check with its latency."""
     from llmdeploy.cli.connection import connect
+    from llmdeploy.cli.sealing import known_tls
     from llmdeploy.cluster.verify import verify as ask
     from llmdeploy.release.job import all_checks
 
     env = session.load()
+    tls = known_tls(session, env)
     with connect(session, env) as connection:
         access = connection.edge_access
-        results = ask(access, all_checks(env.settings, "127.0.0.1"))
+        results = ask(access, all_checks(env.settings, "127.0.0.1", tls))
     failed = [result for result in results if not result["ok"]]
     errors = [{"message": f"{one['name']}: {one['detail']}", "hint": ""} for one in failed]
     data = {"environment": env.name, "asked_from": access.host, "checks": results, "failed": len(failed)}

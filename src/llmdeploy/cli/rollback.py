@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,10 +59,10 @@ def plan_rollback(scene: Scene, target: int, action: str, message: str, deadline
     from llmdeploy.cli.making import limited, new_id, who
     from llmdeploy.cli.restoring import prepare
     from llmdeploy.cluster.history import pick
-    from llmdeploy.release.manifest import again, back
+    from llmdeploy.release.manifest import again, back, lasting
 
     manifest = pick(scene.releases, target).manifest
-    job = again(
+    same = again(
         manifest,
         job_id=new_id(),
         environment=scene.environment,
@@ -69,6 +70,9 @@ def plan_rollback(scene: Scene, target: int, action: str, message: str, deadline
         by=who(scene.connection.outline.project.root, message),
         edge_host=scene.edge_host,
     )
+    standing = next((one for one in scene.releases if one.number == scene.standing), None)
+    now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    job = lasting(same, standing.manifest["job"], now) if standing else same
     # A rollback stands for the release whose state it brought back.
     final = int(pick(scene.releases, target).labels.get("target") or 0) or target
     return prepare(scene, limited(back(job, final), deadline), manifest["pins"], remove=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from llmdeploy.cluster import history, releases
@@ -10,19 +11,23 @@ from llmdeploy.cluster.history import Entry
 from llmdeploy.cluster.live import Json, Live
 from llmdeploy.config.models import Settings
 from llmdeploy.engine.tasks import CRASHED, judge
+from llmdeploy.release.expiry import tls_state
+from llmdeploy.release.spec import EDGE
+from llmdeploy.release.tls import EDGE_TLS
 
 PAUSED = ("paused", "rollback_paused")
 
 
 def status(live: Live, settings: Settings, *, silent: float = 0.0) -> dict[str, Any]:
-    """`{"nodes": […], "services": […], "missing": […], "orphans": […]}`, and of the releases `release`, `on`, `open`,
-    `running`: see `_releases`.
+    """`{"nodes": […], "services": […], "missing": […], "orphans": […], "tls"}`, and of the releases `release`, `on`,
+    `open`, `running`: see `_releases`.
 
     `silent`: for how many seconds nothing has been heard of who holds the lock.
     """
     hosts = {node["ID"]: str(node["Description"]["Hostname"]) for node in live.nodes}
-    wanted = ["edge", *settings.services]
+    wanted = [*([EDGE_TLS] if settings.has_tls else []), EDGE, *settings.services]
     return {
+        "tls": tls_state(live.services, datetime.now(timezone.utc)),
         "nodes": [_node(node) for node in live.nodes],
         "services": [_service(live, settings, name, hosts) for name in wanted if name in live.services],
         "missing": [name for name in wanted if name not in live.services],

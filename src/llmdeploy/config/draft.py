@@ -27,6 +27,7 @@ class Draft:
     inventory: Inventory | None
     inventory_text: str
     root: Path
+    environment: str
 
     def services(self) -> list[tuple[str, Service]]:
         """Every service that could be typed, at least in part."""

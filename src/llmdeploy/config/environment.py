@@ -164,6 +164,7 @@ class _Loading:
                 inventory=inventory,
                 inventory_text=text.read_text("utf-8", "replace") if inventory else "",
                 root=self.project.root,
+                environment=self.environment,
             )
             self.problems += check(draft)
         return shaped.settings, origins

@@ -49,6 +49,9 @@ class Port(Model):
     allow_from: list[Cidr] = Field(
         default=[], description="networks that may use the published port, such as 10.0.0.0/8; default: everybody"
     )
+    tls: bool | None = Field(
+        default=None, description="whether the edge speaks TLS on the published port; default: on all but tcp"
+    )
 
     @property
     def edge(self) -> int | None:
@@ -145,10 +148,11 @@ SecretPart = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,25}(\.
 class Secret(Model):
     """A secret of the stack: how it is generated, or which store it is in. Its value never stands in this file."""
 
-    kind: Literal["password", "token", "key-pair", "certificate", "given"] = Field(
+    kind: Literal["password", "token", "key-pair", "certificate", "authority", "given"] = Field(
         default="password",
         description="what `secrets init` generates: password, token (URL-safe), key-pair (Ed25519; the public half is "
-        "NAME.pub), certificate (self-signed; NAME is the key, NAME.crt the certificate), given (only people set it)",
+        "NAME.pub), certificate (self-signed; NAME is the key, NAME.crt the certificate), authority (the certificate "
+        "and key that others are issued with), given (only people set it)",
     )
     length: Count = Field(default=32, ge=12, le=1024, description="characters of a password or a token")
     alphabet: Literal["letters-digits", "hex", "printable"] = Field(
@@ -253,6 +257,38 @@ class Edge(Container):
     stream_timeout: Seconds = Field(default=3600.0, description="idle limit of a request or a stream")
 
 
+AUTHORITY = "tls_authority"  # the secret that the edge's certificates are issued with
+TlsMode = Literal["internal", "files", "acme", "off"]
+
+
+def _as_mode(value: Any) -> Any:
+    return "off" if value is False else value  # what YAML makes of an unquoted `off`
+
+
+class Tls(Model):
+    """TLS at the edge, on every published port but those of protocol tcp."""
+
+    mode: Annotated[TlsMode, BeforeValidator(_as_mode)] = Field(
+        default="internal",
+        description="internal: certificates of an authority of this environment's own, issued and renewed by deploys; "
+        "files: your own certificate; off: no TLS; acme is refused: the edge's HAProxy has none",
+    )
+    names: list[str] = Field(
+        default=[],
+        description="host names and addresses that clients use; internal adds those of the edge hosts and localhost",
+    )
+    certificate: str | None = Field(
+        default=None, description="for files: PEM file of the certificate and those between it and its authority"
+    )
+    key: str | None = Field(
+        default=None, description="for files: PEM file of its key, readable by you only, or encrypted by ansible-vault"
+    )
+    authority: str | None = Field(
+        default=None, description="for files: PEM file of the authority, where the hosts' system does not trust it"
+    )
+    allow_plaintext: bool = Field(default=False, description="accept ports without TLS in production")
+
+
 class Network(Model):
     """The overlay network of the stack."""
 
@@ -324,6 +360,7 @@ class Settings(Model):
     stack: Name = Field(default="llm", description="name of the stack in the cluster")
     confirm: bool = Field(default=False, description="ask before every change (always so for production)")
     deadline: Seconds = Field(default=900.0, description="for a whole release")
+    tls: Tls = Field(default=Tls(), description="TLS at the edge")
     network: Network = Field(default=Network(), description="the network that all services share")
     edge: Edge = Field(default=Edge(build=Build(context="edge")), description="the edge proxy")
     docker: Docker = Field(default=Docker(), description="Docker on the hosts")
@@ -333,3 +370,25 @@ class Settings(Model):
     secrets: dict[SecretName, Secret] = Field(default={}, description="every secret by its name, without its value")
     services: Annotated[dict[Name, Service], Field(min_length=1, description="every service by its name")]
     verify: Verify = Field(default=Verify(), description="checks beyond health")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _authority_is_a_secret(cls, data: Any) -> Any:
+        """With `tls.mode: internal` the authority is a secret like others: generated, encrypted, and rotated."""
+        if not isinstance(data, dict):
+            return data
+        tls, secrets = data.get("tls") or {}, data.get("secrets") or {}
+        if not isinstance(tls, dict) or not isinstance(secrets, dict) or tls.get("mode", "internal") != "internal":
+            return data
+        return {**data, "secrets": {AUTHORITY: {"kind": "authority"}, **secrets}}
+
+    def secured(self, port: Port) -> bool:
+        """Whether the edge speaks TLS on this port."""
+        if port.edge is None or self.tls.mode == "off":
+            return False
+        return port.protocol != "tcp" if port.tls is None else port.tls
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether the edge needs a certificate."""
+        return any(self.secured(port) for service in self.services.values() for port in service.ports)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import ssl  # noqa: F401  (loaded now: the engine lives longer than the folder it was shipped in)
+import ssl
 import subprocess
 import sys
 import time
@@ -22,6 +22,8 @@ PROBE_IN_CONTAINER = "/llmdeploy/probe"
 DOCKER_SOCKET = "/var/run/docker.sock"
 EDGE_LABEL = "com.docker.swarm.service.name=edge"
 MOST_BYTES = 1_000_000
+_SERVING = bytes.fromhex("00000000020801")  # a gRPC message of two bytes: grpc.health.v1.HealthCheckResponse, status 1
+_NOT_SERVING = bytes.fromhex("00000000020802")
 
 Check = dict[str, Any]
 Result = dict[str, Any]
@@ -56,12 +58,61 @@ def _ask(check: Check, host: str) -> str:
         if kind == "request":
             raise CheckError("a request can only be sent through the edge")
         return _probe_inside(_probe_arguments(check, f"tasks.{check['service']}", timeout), timeout)
+    if kind == "tls":
+        return _certificate(check, host, timeout)
     if kind == "tcp":
-        with socket.create_connection((host, check["port"]), timeout):
+        with _connected(check, host, timeout):
             return "connected"
     if kind == "grpc":
+        if check.get("tls"):
+            return _grpc_through_tls(check, host, timeout)
         return _probe_here(_probe_arguments(check, host, timeout), timeout)
     return _http(check, host, timeout)
+
+
+def _connected(check: Check, host: str, timeout: float, *, name: str = "", protocol: str = "") -> socket.socket:
+    """A connection to the check's port; through TLS where it says so, with a certificate that is good for `name`."""
+    connection = socket.create_connection((host, check["port"]), timeout)
+    tls = check.get("tls")
+    if not tls:
+        return connection
+    context = ssl.create_default_context(cadata=tls["authority"] or None)
+    if protocol:
+        context.set_alpn_protocols([protocol])
+    try:
+        return context.wrap_socket(connection, server_hostname=name or tls["name"] or host)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _certificate(check: Check, host: str, timeout: float) -> str:
+    """Ask for every name that clients use: each must be in a certificate that its authority stands behind."""
+    until = {_expiry(check, host, name, timeout) for name in check["names"]}
+    return f"good for {', '.join(check['names'])} until {' and '.join(sorted(until))}"
+
+
+def _expiry(check: Check, host: str, name: str, timeout: float) -> str:
+    try:
+        with _connected(check, host, timeout, name=name) as connection:
+            known = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    except ssl.SSLCertVerificationError as problem:
+        raise CheckError(f"{name}: {problem.verify_message}") from None
+    return str((known or {}).get("notAfter", "?"))
+
+
+def _grpc_through_tls(check: Check, host: str, timeout: float) -> str:
+    """Send a health request as it stands in the check, and look for SERVING in what comes back."""
+    deadline, received = time.monotonic() + timeout, b""
+    with _connected(check, host, timeout, protocol="h2") as connection:
+        connection.sendall(bytes.fromhex(check["tls"]["frames"]))
+        while _SERVING not in received:
+            connection.settimeout(max(0.01, deadline - time.monotonic()))
+            piece = connection.recv(65536)
+            if not piece or _NOT_SERVING in received:
+                raise CheckError("it does not say SERVING")
+            received += piece
+    return "SERVING"
 
 
 def _http(check: Check, host: str, timeout: float) -> str:
@@ -71,6 +122,7 @@ def _http(check: Check, host: str, timeout: float) -> str:
         headers.setdefault("Content-Type", "application/json")
     connection = http.client.HTTPConnection(host, check["port"], timeout=timeout)
     try:
+        connection.sock = _connected(check, host, timeout)
         connection.request(check.get("method") or "GET", check.get("path") or "/", body and body.encode(), headers)
         response = connection.getresponse()
         text = response.read(MOST_BYTES).decode("utf-8", "replace")
@@ -161,6 +213,10 @@ def _words(problem: Exception, check: Check) -> str:
         return f"no answer within {check.get('timeout') or 5.0:g} s"
     if isinstance(problem, ConnectionRefusedError):
         return f"connection to port {check['port']} refused"
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        return f"certificate: {problem.verify_message}"
+    if isinstance(problem, ssl.SSLError):
+        return f"no TLS on port {check['port']}: {problem.reason or problem}"
     return str(problem) or type(problem).__name__
 
 

@@ -4,8 +4,8 @@ REFUSED = 10  # HAProxy refuses the file; nothing was changed
 NOT_TAKEN = 11  # HAProxy did not take it over; the old file is back
 NEW = "/new/haproxy.cfg"
 
-# POSIX sh with cat, mkdir, mv, rm, sleep, tail. `haproxy.cfg.old` exists only while a change is under way: where it is
-# found, an earlier job was killed half-way, and nobody knows which of the two files HAProxy has read.
+# POSIX sh with cat, mkdir, mv, rm, sed, sleep, tail. `haproxy.cfg.old` exists only while a change is under way: where
+# it is found, an earlier job was killed half-way, and nobody knows which of the two files HAProxy has read.
 SCRIPT = f"""
 set -u
 probe=/llmdeploy/probe
@@ -70,6 +70,13 @@ if command -v flock > /dev/null; then  # an earlier job may still be ending
     flock -w 30 9 || fail 1 'another job still changes the configuration'
 fi
 
+left=100
+for file in $(sed -n 's/^ *bind .* crt \\([^ ]*\\).*/\\1/p' "$new"); do  # the service edge-tls may just be placing it
+    while [ ! -e "$file" ] && [ "$left" -gt 0 ]; do
+        sleep 0.1
+        left=$((left - 1))
+    done
+done
 said=$(haproxy -c -f "$new" 2>&1) || fail {REFUSED} "$said"
 if [ -e "$config" ] && [ ! -e "$old" ] && [ "$(text "$new")" = "$(text "$config")" ]; then
     echo 'it is in place already'

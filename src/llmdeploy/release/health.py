@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmdeploy.config.models import Health, Port, Request, Service
+from llmdeploy.config.models import Health, Port, Request, Service, Settings
+from llmdeploy.release.grpc import grpc_health_frames
+from llmdeploy.release.tls import EdgeTls
 
 PROBE_ON_HOST = "/opt/llmdeploy/bin"
 PROBE_FOLDER = "/llmdeploy"
@@ -66,14 +68,17 @@ def _probe_command(kind: str, health: Health, port: int | None) -> list[str]:
     return [*command, "--timeout", f"{health.timeout:g}"]
 
 
-def port_checks(name: str, service: Service, edge_host: str) -> list[Check]:
-    """One check for each port: published ones through the edge, the others from inside the network."""
-    return [_port_check(name, service, port, edge_host) for port in service.ports]
+def port_checks(settings: Settings, name: str, edge_host: str, tls: EdgeTls) -> list[Check]:
+    """One check for each port of a service: published ones through the edge, the others from inside the network."""
+    service = settings.services[name]
+    secured = {port.number: tls for port in service.ports if settings.secured(port)}
+    return [_port_check(name, service, port, edge_host, secured.get(port.number)) for port in service.ports]
 
 
-def _port_check(name: str, service: Service, port: Port, edge_host: str) -> Check:
+def _port_check(name: str, service: Service, port: Port, edge_host: str, tls: EdgeTls | None) -> Check:
     asked = port.number == health_port(service)
     kind = _BY_PROTOCOL[port.protocol]
+    grpc_service = service.health.service if asked else ""
     return _check(
         name=f"{name}:{port.edge or port.number} {port.protocol}",
         service=name,
@@ -82,16 +87,17 @@ def _port_check(name: str, service: Service, port: Port, edge_host: str) -> Chec
         host=edge_host if port.edge else None,
         port=port.edge or port.number,
         path=service.health.path if asked else "/",
-        grpc_service=service.health.service if asked else "",
+        grpc_service=grpc_service,
         # A port whose health path nobody named proves itself by any answer of its own.
         expect_status=[200, 399] if asked else [200, 499],
         timeout=max(service.health.timeout, 3.0),
+        **_tls(tls, grpc_health_frames(grpc_service) if kind == "grpc" else ""),
     )
 
 
-def request_check(request: Request, services: dict[str, Service], edge_host: str) -> Check:
+def request_check(settings: Settings, request: Request, edge_host: str, tls: EdgeTls) -> Check:
     """The check for one request of the `verify` section."""
-    port = next(port for port in services[request.service].ports if port.number == request.port)
+    port = next(port for port in settings.services[request.service].ports if port.number == request.port)
     return _check(
         name=request.name,
         service=request.service,
@@ -107,7 +113,24 @@ def request_check(request: Request, services: dict[str, Service], edge_host: str
         expect_json=request.expect_json,
         expect_text=request.expect_text,
         timeout=request.timeout,
+        **_tls(tls if settings.secured(port) else None),
     )
+
+
+def certificate_checks(settings: Settings, edge_host: str, tls: EdgeTls) -> list[Check]:
+    """Whether the edge's certificate, as a port shows it, is good for every name that clients use."""
+    secured = (port.edge for service in settings.services.values() for port in service.ports if settings.secured(port))
+    port = min((number for number in secured if number), default=None)
+    if port is None:
+        return []
+    check = _check(name="certificate", service="edge", kind="tls", via="edge", host=edge_host, port=port, **_tls(tls))
+    return [{**check, "names": list(tls.names)}]
+
+
+def _tls(tls: EdgeTls | None, frames: str = "") -> dict[str, Any]:
+    if tls is None:
+        return {}
+    return {"tls": {**tls.check, "frames": frames} if frames else tls.check}
 
 
 def _check(**values: Any) -> Check:

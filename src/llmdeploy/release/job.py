@@ -8,9 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from llmdeploy.config.models import Settings
-from llmdeploy.release.health import Check, port_checks, request_check
+from llmdeploy.release.health import Check, certificate_checks, port_checks, request_check
 from llmdeploy.release.order import wave_numbers
-from llmdeploy.release.spec import EDGE, edge_spec, service_spec
+from llmdeploy.release.spec import EDGE, Spec, edge_spec, keeper_spec, service_spec
+from llmdeploy.release.tls import DEADLINE as TLS_DEADLINE
+from llmdeploy.release.tls import EDGE_TLS, NOT_YET, EdgeTls
+from llmdeploy.release.tls import STABILITY as TLS_STABILITY
 
 EDGE_STABILITY = 1.0
 EDGE_DEADLINE = 90.0
@@ -40,6 +43,7 @@ def build_job(
     edge_host: str,
     edge_config: str,
     secrets: Mapping[str, str] | None = None,
+    tls: EdgeTls = NOT_YET,
     on_failure: str = "take-back",
     canary: bool = False,
 ) -> Job:
@@ -49,11 +53,12 @@ def build_job(
     edge_host    the address the manager asks published ports at
     edge_config  the text of haproxy.cfg
     secrets      what each secret is called in the cluster
+    tls          the edge's certificate, where it has one
     """
     sealed = secrets or {}
     graph = {name: [*service.depends_on] for name, service in settings.services.items()}
     numbers = wave_numbers({EDGE: [], **graph})
-    services: dict[str, Any] = {EDGE: _edge_entry(settings, images[EDGE], edge_config, sealed)}
+    services = _edge_entries(settings, images[EDGE], edge_spec(settings, edge_config, sealed), tls)
     for name, service in settings.services.items():
         services[name] = {
             "wave": numbers[name],
@@ -64,7 +69,7 @@ def build_job(
             "deadline": service.update.deadline,
             "canary": service.update.canary,
             "group": service.group,
-            "answers": [check for check in port_checks(name, service, edge_host) if check["via"] == "edge"],
+            "answers": [check for check in port_checks(settings, name, edge_host, tls) if check["via"] == "edge"],
         }
     return {
         "format": 1,
@@ -84,9 +89,10 @@ def build_job(
         "remove": [],
         "seen": {},
         "edge": {"config": edge_config},
+        **({"tls": tls.check} if settings.has_tls else {}),
         "services": services,
         "edge_host": edge_host,
-        "verify": [request_check(request, settings.services, edge_host) for request in settings.verify.requests],
+        "verify": [request_check(settings, request, edge_host, tls) for request in settings.verify.requests],
     }
 
 
@@ -95,23 +101,21 @@ def catalogue(settings: Settings) -> str:
     return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
 
 
-def all_checks(settings: Settings, edge_host: str) -> list[Check]:
-    """Everything `verify` asks: each port of each service over its own protocol, then the real requests."""
-    ports = [check for name, service in settings.services.items() for check in port_checks(name, service, edge_host)]
+def all_checks(settings: Settings, edge_host: str, tls: EdgeTls = NOT_YET) -> list[Check]:
+    """Everything `verify` asks: each port of each service over its own protocol, the certificate, the real requests."""
+    ports = [check for name in settings.services for check in port_checks(settings, name, edge_host, tls)]
     return [
         *ports,
-        *(request_check(request, settings.services, edge_host) for request in settings.verify.requests),
+        *certificate_checks(settings, edge_host, tls),
+        *(request_check(settings, request, edge_host, tls) for request in settings.verify.requests),
     ]
 
 
-def _edge_entry(settings: Settings, image: str, config: str, secrets: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "wave": 1,
-        "image": image,
-        "spec": edge_spec(settings, config, secrets),
-        "depends_on": [],
-        "stability": EDGE_STABILITY,
-        "deadline": EDGE_DEADLINE,
-        "group": EDGE,
-        "answers": [],
-    }
+def _edge_entries(settings: Settings, image: str, spec: Spec, tls: EdgeTls) -> dict[str, Any]:
+    """The edge, and with TLS the service that has its certificate."""
+    entry = {"wave": 1, "image": image, "depends_on": [], "group": EDGE, "answers": []}
+    edge = {**entry, "spec": spec, "stability": EDGE_STABILITY, "deadline": EDGE_DEADLINE}
+    if not settings.has_tls:
+        return {EDGE: edge}
+    keeper = {**entry, "spec": keeper_spec(settings, tls), "stability": TLS_STABILITY, "deadline": TLS_DEADLINE}
+    return {EDGE_TLS: keeper, EDGE: {**edge, "wave": 2, "depends_on": [EDGE_TLS]}}

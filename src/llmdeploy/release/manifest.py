@@ -9,9 +9,12 @@ from dataclasses import asdict
 from typing import Any
 
 from llmdeploy.config.nearest import did_you_mean
+from llmdeploy.engine import edgejob
 from llmdeploy.errors import UsageError
 from llmdeploy.release.health import Check
 from llmdeploy.release.job import By, Job
+from llmdeploy.release.spec import EDGE
+from llmdeploy.release.tls import CERTIFICATE_FILE, EDGE_TLS, EXPIRY, UNTIL_LABEL
 
 Manifest = Mapping[str, Any]  # {"format", "job", "pins"}, as in the ledger
 
@@ -66,6 +69,42 @@ def at_edge(job: Job, edge_host: str) -> Job:
     return {**job, "services": services, "verify": verify, "edge_host": edge_host}
 
 
+def trusting(job: Job) -> Job:
+    """The job with everything that is asked through TLS checked by the authority of its own edge."""
+    tls = job.get("tls") or {}
+    services = {
+        name: {**entry, "answers": [_checked_by(check, tls) for check in entry.get("answers") or []]}
+        for name, entry in job["services"].items()
+    }
+    return {**job, "services": services, "verify": [_checked_by(check, tls) for check in job.get("verify") or []]}
+
+
+def lasting(job: Job, newer: Job, now: str) -> Job:
+    """The job, with the edge's certificate of `newer` where its own has expired (`now`: ISO 8601, UTC).
+
+    A release is brought back as it was, but for what time has made useless.
+    """
+    mine, theirs = job["services"].get(EDGE_TLS), newer["services"].get(EDGE_TLS)
+    if not mine or not theirs or not _until(mine) <= now < _until(theirs):
+        return job
+    config = job["edge"]["config"]
+    for part in (CERTIFICATE_FILE, EXPIRY):
+        config = part.sub(lambda _, part=part: _first(part, newer["edge"]["config"]), config)  # type: ignore[misc]
+    edge = copy.deepcopy(job["services"][EDGE])
+    edge["spec"]["Labels"][edgejob.LABEL] = edgejob.sha(config)
+    services = {**job["services"], EDGE: edge, EDGE_TLS: {**theirs, "image": mine["image"]}}
+    return trusting({**job, "services": services, "edge": {**job["edge"], "config": config}, "tls": newer.get("tls")})
+
+
+def _until(keeper: Mapping[str, Any]) -> str:
+    return str(keeper["spec"]["Labels"][UNTIL_LABEL])
+
+
+def _first(part: re.Pattern[str], config: str) -> str:
+    found = part.search(config)
+    return found[0] if found else ""
+
+
 def checks(job: Job) -> list[Check]:
     """Everything the job asks for itself: each published port, then the real requests."""
     answers = [check for entry in job["services"].values() for check in entry.get("answers") or []]
@@ -74,6 +113,10 @@ def checks(job: Job) -> list[Check]:
 
 def _asked_at(check: Check, edge_host: str) -> Check:
     return {**check, "host": edge_host} if check.get("via") == "edge" else dict(check)
+
+
+def _checked_by(check: Check, tls: Mapping[str, str]) -> Check:
+    return {**check, "tls": {**check["tls"], **tls}} if check.get("tls") else dict(check)
 
 
 def _refuse_too_many(name: str, entry: Mapping[str, Any], count: int, edge_config: str) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 from llmdeploy.config.nearest import did_you_mean
 from llmdeploy.errors import LlmdeployError, UsageError
 from llmdeploy.release.job import Job
-from llmdeploy.release.manifest import Manifest, at_edge
+from llmdeploy.release.manifest import Manifest, at_edge, trusting
 from llmdeploy.release.order import wave_numbers
 from llmdeploy.release.spec import EDGE
+from llmdeploy.release.tls import CERTIFICATE_FILE, EDGE_TLS
 
 Pins = dict[str, str]
 
@@ -24,6 +25,7 @@ def partial(job: Job, base: Manifest, selected: Collection[str]) -> tuple[Job, P
     Raises UsageError for an unknown name, LlmdeployError where the two do not fit together.
     """
     _refuse_unknown(job, base, selected)
+    selected = {*selected, *([EDGE_TLS] if EDGE in selected and EDGE_TLS in job["services"] else [])}
     old = at_edge(dict(base["job"]), str(job["edge_host"]))
     fresh_refs = {job["services"][name]["image"] for name in selected}
     kept, pins = _kept(old, base["pins"], fresh_refs, selected)
@@ -33,9 +35,10 @@ def partial(job: Job, base: Manifest, selected: Collection[str]) -> tuple[Job, P
         "services": _in_waves(services, _deploy(job)),
         "verify": _verify(job, old, selected),
         "edge": job.get("edge") if EDGE in selected else old.get("edge"),
+        "tls": job.get("tls") if EDGE in selected else old.get("tls"),
     }
     _refuse_misfits(merged, job, old, selected)
-    return {key: value for key, value in merged.items() if value is not None}, pins
+    return trusting({key: value for key, value in merged.items() if value is not None}), pins
 
 
 def _refuse_unknown(job: Job, base: Manifest, selected: Collection[str]) -> None:
@@ -104,8 +107,9 @@ def _refuse_misfits(merged: Job, job: Job, old: Job, selected: Collection[str]) 
 
 
 def _routes(job: Job, service: str) -> list[str]:
-    """The sections of haproxy.cfg that lead to the service."""
+    """The sections of haproxy.cfg that lead to the service, whatever the certificate is."""
     config = str((job.get("edge") or {}).get("config", ""))
+    config = CERTIFICATE_FILE.sub("", config)
     return re.findall(rf"(?m)^(?:frontend|backend) {re.escape(service)}-\d+\n(?:[ \t]+.*\n|\n)*", config)
 
 

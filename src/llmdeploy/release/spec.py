@@ -11,6 +11,7 @@ from typing import Any
 
 from llmdeploy.config.models import Container, Edge, SecretUse, Service, Settings, Volume
 from llmdeploy.engine import edgejob
+from llmdeploy.release import tls
 from llmdeploy.release.health import NANO, PROBE, PROBE_FOLDER, PROBE_ON_HOST, docker_healthcheck
 
 EDGE = "edge"
@@ -44,12 +45,14 @@ def service_spec(settings: Settings, name: str, service: Service, secrets: Mappi
 def edge_spec(settings: Settings, config: str, secrets: Mapping[str, str]) -> Spec:
     """The edge: HAProxy on every edge host, with the published ports of all services in host mode.
 
+    With TLS it sees the certificate that `edge-tls` puts beside it.
+
     `config` is the text of its configuration. The service's label names it: another one restarts no task.
     """
     edge = settings.edge
     container = _container(edge, {}, secrets)
     container |= {
-        "Command": edge.entrypoint or ["haproxy"],
+        "Command": edge.entrypoint or (tls.WAITING if settings.has_tls else ["haproxy"]),
         "Args": edge.command
         or ["-W", "-db", "-S", f"{EDGE_FOLDER}/run/master.sock", "-f", f"{EDGE_FOLDER}/haproxy.cfg"],
         "User": edge.user or "root",
@@ -66,15 +69,26 @@ def edge_spec(settings: Settings, config: str, secrets: Mapping[str, str]) -> Sp
         _bind(PROBE_ON_HOST, PROBE_FOLDER, read_only=True),
         _bind(EDGE_ON_HOST, EDGE_FOLDER, read_only=False),
     ]
+    if settings.has_tls:
+        container["Mounts"].append(tls.volume(settings.stack, read_only=True))
     return {
         "Name": EDGE,
-        "Labels": {"llmdeploy.stack": settings.stack, edgejob.LABEL: edgejob.sha(config)},
+        "Labels": {
+            "llmdeploy.stack": settings.stack,
+            edgejob.LABEL: edgejob.sha(config),
+            tls.MODE_LABEL: settings.tls.mode,
+        },
         "TaskTemplate": _task(settings, container, edge, EDGE),
         "Mode": {"Global": {}},
         # A host port can be held by one task only, so the old one must go first.
         "UpdateConfig": _update(1, "stop-first", 0.0, 2.0),
         "EndpointSpec": {"Mode": "dnsrr", "Ports": [_host_port(port) for port in published_ports(settings)]},
     }
+
+
+def keeper_spec(settings: Settings, certificate: tls.EdgeTls) -> Spec:
+    """`edge-tls`, where the edge is."""
+    return tls.keeper_spec(settings, certificate, _placement(EDGE))
 
 
 def published_ports(settings: Settings) -> list[int]:
@@ -120,9 +134,13 @@ def _task(settings: Settings, container: Spec, given: Service | Edge, group: str
             "Reservations": {"NanoCPUs": int(given.reserve_cpus * NANO), "MemoryBytes": given.reserve_memory},
         },
         "RestartPolicy": {"Condition": "any", "Delay": 2 * NANO},
-        "Placement": {"Constraints": [f"node.labels.group.{group}==yes"]},
+        "Placement": _placement(group),
         "Networks": [{"Target": settings.network.name}],
     }
+
+
+def _placement(group: str) -> Spec:
+    return {"Constraints": [f"node.labels.group.{group}==yes"]}
 
 
 def _update(parallelism: int, order: str, delay: float, monitor: float) -> Spec:

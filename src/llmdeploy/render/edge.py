@@ -9,17 +9,10 @@ from jinja2 import Environment as Templates
 from jinja2 import StrictUndefined
 
 from llmdeploy.config.models import Port, Service, Settings
+from llmdeploy.release.grpc import grpc_health_frames
 from llmdeploy.release.health import health_kind, health_port
 from llmdeploy.release.spec import EDGE_FOLDER, EDGE_STATUS_PORT
-
-# HTTP/2 frames of grpc.health.v1.Health/Check on stream 1, for a proxy that can only send bytes: connection preface,
-# SETTINGS, its acknowledgement, and HEADERS (HPACK without the dynamic table; RFC 9113, RFC 7541).
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".hex() + "000000040000000000" + "000000040100000000"
-_HEADERS = (
-    "000043010400000001"
-    "8386441c2f677270632e6865616c74682e76312e4865616c74682f436865636b410268635f10"
-    "6170706c69636174696f6e2f677270634002746508747261696c657273"
-)
+from llmdeploy.release.tls import NOT_YET, EdgeTls
 
 
 @dataclass(frozen=True)
@@ -36,10 +29,19 @@ class Route:
     check_port: int
     check_path: str
     check_bytes: str
+    tls: bool = False
+    web: bool = False
+
+    @property
+    def bind(self) -> str:
+        """What follows the port of `bind`, but for the certificate."""
+        if not self.tls:
+            return " proto h2" if self.h2 else ""
+        return {"tcp": ""}.get(self.mode, " alpn h2" if self.h2 else " alpn h2,http/1.1")
 
 
-def edge_config(settings: Settings) -> str:
-    """The complete haproxy.cfg (HAProxy 2.6 or later) for the published ports of `settings`."""
+def edge_config(settings: Settings, tls: EdgeTls = NOT_YET) -> str:
+    """The complete haproxy.cfg (HAProxy 2.6 or later) for the published ports of `settings`; `tls`: its certificate."""
     source = files("llmdeploy.render").joinpath("haproxy.cfg.j2").read_text(encoding="utf-8")
     templates = Templates(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 (not HTML)
     return templates.from_string(source).render(
@@ -49,13 +51,14 @@ def edge_config(settings: Settings) -> str:
         slots=settings.edge.slots,
         stream_timeout=int(settings.edge.stream_timeout),
         routes=routes(settings),
+        tls=tls if settings.has_tls else None,
     )
 
 
 def routes(settings: Settings) -> list[Route]:
     """All published ports, in the order of the ports."""
     found = [
-        _route(name, service, port, port.edge)
+        _route(name, service, port, port.edge, tls=settings.secured(port))
         for name, service in settings.services.items()
         for port in service.ports
         if port.edge
@@ -63,7 +66,7 @@ def routes(settings: Settings) -> list[Route]:
     return sorted(found, key=lambda route: route.edge)
 
 
-def _route(name: str, service: Service, port: Port, edge: int) -> Route:
+def _route(name: str, service: Service, port: Port, edge: int, *, tls: bool) -> Route:
     asked = health_port(service)
     return Route(
         name=f"{name}-{edge}",
@@ -77,13 +80,6 @@ def _route(name: str, service: Service, port: Port, edge: int) -> Route:
         check_port=asked or port.number,
         check_path=service.health.path,
         check_bytes=grpc_health_frames(service.health.service),
+        tls=tls,
+        web=port.protocol == "web",
     )
-
-
-def grpc_health_frames(service: str) -> str:
-    """Hex of a complete gRPC health request for `service` (empty: the whole server)."""
-    name = service.encode()
-    message = b"\x0a" + bytes([len(name)]) + name if name else b""
-    data = b"\x00" + len(message).to_bytes(4, "big") + message
-    frame = len(data).to_bytes(3, "big") + b"\x00\x01" + (1).to_bytes(4, "big") + data
-    return _PREFACE + _HEADERS + frame.hex()

@@ -36,13 +36,19 @@ def generate(name: str, secret: Secret) -> dict[str, str]:
         return {name: _token(secret.length)}
     if secret.kind == "given":
         raise ValueError(f"{name}: given by people")
-    from llmdeploy.secrets import keys  # noqa: PLC0415 (cryptography takes a while, and most secrets need none)
-
     try:
-        made = keys.key_pair() if secret.kind == "key-pair" else keys.certificate(name, secret.names, secret.days)
+        made = _keys(name, secret)
     except ValueError as error:
         raise SecretsError(f"secrets.{name}.names: {error}") from None
     return dict(zip(secret.parts(name), made, strict=True))
+
+
+def _keys(name: str, secret: Secret) -> tuple[str, ...]:
+    from llmdeploy.secrets import keys  # noqa: PLC0415 (cryptography takes a while, and most secrets need none)
+
+    if secret.kind == "authority":
+        return (keys.authority(),)
+    return keys.key_pair() if secret.kind == "key-pair" else keys.certificate(name, secret.names, secret.days)
 
 
 def _password(name: str, secret: Secret) -> str:

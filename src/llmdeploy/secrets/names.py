@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from llmdeploy.config.models import AUTHORITY
+
 if TYPE_CHECKING:
     from llmdeploy.config.models import Secret, Settings
 
@@ -30,8 +32,11 @@ def in_file(declared: Mapping[str, Secret]) -> dict[str, Secret]:
 
 
 def users(settings: Settings) -> dict[str, list[str]]:
-    """Out: every part that is given to somebody, and to which services; the edge is one of them."""
-    found: dict[str, list[str]] = {}
+    """Out: every part that is given to somebody, and to which services; the edge is one of them.
+
+    The authority itself is given to nobody, but what it issues is the edge's.
+    """
+    found: dict[str, list[str]] = {AUTHORITY: ["edge"]} if AUTHORITY in settings.secrets and settings.has_tls else {}
     for name, container in (*settings.services.items(), ("edge", settings.edge)):
         for part in dict.fromkeys(use.name for use in container.secrets):
             found.setdefault(part, []).append(name)

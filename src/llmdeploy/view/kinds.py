@@ -29,4 +29,4 @@ KINDS: dict[str, Callable[[Data, bool], Lines]] = {
     "secrets-rekeyed": secrets.rekeyed,
 }
 # Not for people to look at but for whatever reads it: to the letter, nothing wrapped, cut or coloured.
-VERBATIM = {"secret": secrets.value}
+VERBATIM = {"secret": secrets.value, "authority": secrets.certificate}

@@ -70,3 +70,8 @@ def _remedy(row: Data, environment: str) -> str:
         return "its variable must be set"
     part = next(part for part, state in row["parts"].items() if state == row["state"])
     return f"llmdeploy {environment} secrets set {part}"
+
+
+def certificate(data: Data, *, terminal: bool) -> str:  # noqa: ARG001 (the same in a pipe)
+    """`certificate`: PEM."""
+    return str(data["certificate"])

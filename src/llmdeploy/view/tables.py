@@ -42,7 +42,22 @@ def status(data: Data, unicode: bool) -> Lines:
             yield Text(f"{row['name']}: ", "bold").append(one_line(str(row["detail"])), "")
     if data.get("orphans"):
         yield Text(f"not in the catalogue any more: {names(data['orphans'], 20)}", "yellow")
+    if data.get("tls"):
+        yield _tls(data["tls"], data.get("environment", "ENV"), unicode)
     yield from _releases(data, unicode)
+
+
+def _tls(tls: Data, environment: str, unicode: bool) -> Text:
+    """Until when the edge's certificate is good; what to do where that is not long; that there is none."""
+    look = LEVEL["warning"] if tls["warn"] else SERVICE["done"]
+    if tls["mode"] == "off":
+        text = "TLS: off; what goes through the edge can be read on its way"
+    elif tls["days"] < 0:
+        look, text = _BROKEN, f"TLS: the certificate expired on {tls['until'][:10]}: llmdeploy {environment} tls renew"
+    else:
+        left = f"{tls['mode']}, until {tls['until'][:10]} ({count(tls['days'], 'day')})"
+        text = f"TLS: {left}" + (f": llmdeploy {environment} tls renew" if tls["warn"] else "")
+    return Text(f"{look.sign if unicode else look.ascii} {text}", look.style)
 
 
 def _releases(data: Data, unicode: bool) -> Lines:

@@ -19,6 +19,7 @@ COMMAND = Path(sys.executable).parent / "llmdeploy"
 
 CATALOGUE = """\
 stack: {stack}
+tls: {{mode: off, allow_plaintext: true}}
 edge: {{image: "example.invalid/edge:1"}}
 defaults: {{image: "example.invalid/app:1", group: app}}
 services:

@@ -77,7 +77,7 @@ def test_set_overrides_a_value_and_is_its_origin(call: Call, project: Path) -> N
 
 def test_config_shows_where_each_value_comes_from(call: Call, project: Path) -> None:
     rows = {row["key"]: row for row in call("dev", "config", "--json").envelope["data"]["values"]}
-    assert rows["services.web.ports[0].number"]["origin"] == "inventory/group_vars/all.yml:6"
+    assert rows["services.web.ports[0].number"]["origin"] == "inventory/group_vars/all.yml:7"
     assert rows["services.web.replicas"] == {"key": "services.web.replicas", "value": 1, "origin": "default"}
     part = call("dev", "config", "services.store")
     assert "services.store.ports[0].protocol" in part.out

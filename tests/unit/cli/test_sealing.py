@@ -13,6 +13,7 @@ from llmdeploy.render.rundir import _seal
 
 def test_where_no_service_is_given_a_secret_no_password_is_asked_for(tmp_path: Path) -> None:
     init_project(tmp_path)
+    (tmp_path / "environments" / "dev.yml").write_text("tls: {mode: off}\n")
     session = Session("dev", "deploy", project_dir=tmp_path)
     assert seal(session, session.load()) is NOTHING
 

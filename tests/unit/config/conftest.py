@@ -52,12 +52,12 @@ class Maker:
     def inventory(self, text: str) -> None:
         self.write("inventory/dev.ini", text)
 
-    def load(self, *overrides: str) -> Environment:
-        return load(self.project, "dev", overrides)
+    def load(self, *overrides: str, environment: str = "dev") -> Environment:
+        return load(self.project, environment, overrides)
 
-    def problems(self, *overrides: str) -> list[Problem]:
+    def problems(self, *overrides: str, environment: str = "dev") -> list[Problem]:
         with pytest.raises(ConfigError) as caught:
-            self.load(*overrides)
+            self.load(*overrides, environment=environment)
         return caught.value.problems
 
     def lines(self, *overrides: str) -> list[str]:

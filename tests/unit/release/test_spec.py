@@ -8,6 +8,7 @@ from llmdeploy.engine.edgejob import sha
 from llmdeploy.release.health import NANO, docker_healthcheck, health_kind, health_port, port_checks
 from llmdeploy.release.job import By, build_job
 from llmdeploy.release.spec import edge_spec, published_ports, service_spec
+from llmdeploy.release.tls import NOT_YET
 from tests.unit.catalogue import settings
 
 GRPC = {"number": 50055, "protocol": "grpc", "published": True}
@@ -137,7 +138,7 @@ def test_a_label_of_the_service_names_the_configuration_of_the_edge() -> None:
 
 def test_published_ports_are_asked_through_the_edge_and_internal_ones_inside_the_network() -> None:
     given = settings({"a": {"ports": [GRPC, HTTP]}})
-    checks = port_checks("a", given.services["a"], "10.0.0.9")
+    checks = port_checks(given, "a", "10.0.0.9", NOT_YET)
     assert [(c["via"], c["kind"], c["host"], c["port"]) for c in checks] == [
         ("edge", "grpc", "10.0.0.9", 50055),
         ("network", "http", None, 9001),

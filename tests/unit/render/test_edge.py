@@ -2,7 +2,8 @@
 
 import pytest
 
-from llmdeploy.render.edge import edge_config, grpc_health_frames, routes
+from llmdeploy.release.grpc import grpc_health_frames
+from llmdeploy.render.edge import edge_config, routes
 from tests.unit.catalogue import settings
 
 # Worked out and tried against a real gRPC server when the edge was chosen.

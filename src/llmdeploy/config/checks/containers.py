@@ -14,14 +14,14 @@ from llmdeploy.errors import Problem
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")  # dots and hyphens: real images want them (`discovery.type`)
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
-_OURS = {"/llmdeploy": "the health probe", "/edge": "the edge's configuration"}
+_OURS = {"/llmdeploy": "the health probe", "/edge": "the edge's configuration", "/edge-tls": "the edge's certificate"}
 
 
 def check(draft: Draft) -> Iterator[Problem]:
     """Images, resources, environment and volumes of all services and of the edge; reserved names."""
     for name, service in draft.services():
         path: KeyPath = ("services", name)
-        if name in ("edge", "edge-config"):
+        if name in ("edge", "edge-config", "edge-tls"):
             yield draft.problem(*path, why=f"the name `{name}` belongs to the edge proxy", value="")
         yield from _container(draft, path, service)
     yield from _container(draft, ("edge",), draft.settings.edge)
