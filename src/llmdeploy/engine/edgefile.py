@@ -21,15 +21,16 @@ def publish(docker: Docker, stack: str, text: str) -> str:
     return name
 
 
-def begin(docker: Docker, stack: str, edge_spec: Spec) -> None:
+def begin(docker: Docker, stack: str, edge_spec: Spec, live_spec: Spec | None) -> None:
     """Start the job for the configuration that the label of `edge_spec` names; an earlier job ends.
 
-    `edge_spec` is the complete wanted specification of the service `edge`, with its image pinned.
+    `edge_spec` is the complete wanted specification of the service `edge`, with its image pinned; `live_spec` the one
+    that it has.
     """
     live = _helper(docker)
     if live is not None and not is_ours(live, stack):
         raise DockerError(f"a service named {HELPER} exists and is not the edge's: rename it or remove it")
-    wanted = for_writing(job_spec(stack, edge_spec), (live or {}).get("Spec"), 0, docker.ids())
+    wanted = for_writing(job_spec(stack, edge_spec, live_spec), (live or {}).get("Spec"), 0, docker.ids())
     del wanted["Labels"][RELEASE_LABEL]  # it belongs to no release
     if live is None:
         docker.create(wanted)

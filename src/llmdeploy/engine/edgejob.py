@@ -58,8 +58,12 @@ def placed(services: Mapping[str, Json], stack: str) -> str:
     return ""
 
 
-def job_spec(stack: str, edge_spec: Spec) -> Spec:
-    """The specification of the job service, ids of configs and secrets left out."""
+def job_spec(stack: str, edge_spec: Spec, live_spec: Spec | None = None) -> Spec:
+    """The specification of the job service, ids of configs and secrets left out.
+
+    An edge that lacks a mount of the new one (`live_spec`) may be unable to load the new configuration, and is about to
+    be replaced: the job only puts the file there then.
+    """
     name = config_name(stack, edge_spec["Labels"][LABEL])
     task = edge_spec["TaskTemplate"]
     container = copy.deepcopy(task["ContainerSpec"])
@@ -69,7 +73,7 @@ def job_spec(stack: str, edge_spec: Spec) -> Spec:
         {"ConfigName": name, "File": {"Name": NEW, "UID": "0", "GID": "0", "Mode": 0o444}},
     ]
     container |= {
-        "Command": ["sh", "-c", SCRIPT],
+        "Command": ["sh", "-c", SCRIPT, HELPER, "load" if _mounts(edge_spec) <= _mounts(live_spec) else "leave"],
         "User": "0",  # the folder is root's
         "Healthcheck": {"Test": ["NONE"]},
         "StopSignal": "SIGTERM",
@@ -85,6 +89,13 @@ def job_spec(stack: str, edge_spec: Spec) -> Spec:
             "Placement": {"Constraints": _constraints(edge_spec)},
         },
         "Mode": {"GlobalJob": {}},
+    }
+
+
+def _mounts(spec: Spec | None) -> set[str]:
+    """Where something is mounted; nowhere in an edge that is not there."""
+    return {
+        one["Target"] for one in ((spec or {}).get("TaskTemplate") or {}).get("ContainerSpec", {}).get("Mounts") or []
     }
 
 

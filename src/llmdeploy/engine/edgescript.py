@@ -91,7 +91,7 @@ while [ -z "$serving" ] && [ -e "$old" ] && [ "$left" -gt 0 ]; do
     serving=$(worker)
     left=$((left - 1))
 done
-if [ -n "$serving" ] && ! reload "$serving"; then
+if [ "${{1:-load}}" = load ] && [ -n "$serving" ] && ! reload "$serving"; then
     reason=$said
     if [ -e "$old" ]; then
         put "$old" "$config" && reload "$serving" || fail 1 "$reason

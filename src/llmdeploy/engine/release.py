@@ -199,7 +199,7 @@ class Release:
 
     def _configure(self, unit: Unit) -> None:
         edgefile.publish(self._docker, self._job["stack"], self._job["edge"]["config"])
-        edgefile.begin(self._docker, self._job["stack"], unit.wanted)
+        edgefile.begin(self._docker, self._job["stack"], unit.wanted, unit.live and unit.live["Spec"])
 
     def _advance(self, unit: Unit, services: Mapping[str, Any], current: list[Any]) -> None:
         if unit.remove:

@@ -52,7 +52,7 @@ def edge_spec(settings: Settings, config: str, secrets: Mapping[str, str]) -> Sp
     edge = settings.edge
     container = _container(edge, {}, secrets)
     container |= {
-        "Command": edge.entrypoint or (tls.WAITING if settings.has_tls else ["haproxy"]),
+        "Command": edge.entrypoint or tls.waiting(f"{EDGE_FOLDER}/haproxy.cfg"),
         "Args": edge.command
         or ["-W", "-db", "-S", f"{EDGE_FOLDER}/run/master.sock", "-f", f"{EDGE_FOLDER}/haproxy.cfg"],
         "User": edge.user or "root",
@@ -68,9 +68,8 @@ def edge_spec(settings: Settings, config: str, secrets: Mapping[str, str]) -> Sp
     container["Mounts"] += [
         _bind(PROBE_ON_HOST, PROBE_FOLDER, read_only=True),
         _bind(EDGE_ON_HOST, EDGE_FOLDER, read_only=False),
+        tls.volume(settings.stack, read_only=True),
     ]
-    if settings.has_tls:
-        container["Mounts"].append(tls.volume(settings.stack, read_only=True))
     return {
         "Name": EDGE,
         "Labels": {

@@ -40,13 +40,6 @@ mv -f "{FOLDER}/$2.pem.new" "{FOLDER}/$2.pem"
 ls -t {FOLDER}/*.pem | tail -n +3 | while read -r old; do rm -f "$old"; done
 while :; do sleep 3600 & wait $!; done
 """
-# HAProxy would end where its certificate is missing; on a host that has just come up it is there in a moment.
-_WAIT = f"""
-trap 'exit 0' USR1 TERM
-while [ -z "$(ls {FOLDER}/*.pem 2> /dev/null)" ]; do sleep 0.2; done
-exec haproxy "$@"
-"""
-WAITING = ["sh", "-c", _WAIT, "haproxy"]  # instead of `haproxy`
 
 
 @dataclass(frozen=True)
@@ -82,8 +75,26 @@ class EdgeTls:
 NOT_YET = EdgeTls(secret="", digest="none", authority="", name="", names=(), until=0)  # where nobody has gathered it
 
 
+def waiting(config: str) -> list[str]:
+    """What starts HAProxy: it would end where a certificate that its `config` (a file) names is missing.
+
+    On a host that has just come up that is there in a moment.
+    """
+    script = f"""
+trap 'exit 0' USR1 TERM
+for file in $(sed -n 's/^ *bind .* crt \\([^ ]*\\).*/\\1/p' {config}); do
+    until [ -e "$file" ]; do sleep 0.2; done
+done
+exec haproxy "$@"
+"""
+    return ["sh", "-c", script, "haproxy"]
+
+
 def volume(stack: str, *, read_only: bool) -> Spec:
-    """The mount of the folder in memory. A host keeps it as long as one container has it."""
+    """The mount of the folder in memory. A host keeps it as long as one container has it.
+
+    The edge has it without TLS as well, so that TLS can be turned on and off without another task of it.
+    """
     options = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m,mode=0700,nosuid,nodev,noexec"}
     return {
         "Type": "volume",

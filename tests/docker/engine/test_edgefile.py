@@ -88,10 +88,10 @@ class Edge:
             },
         }
 
-    def bring(self, text: str) -> tuple[str, str]:
-        """What the engine does for a new configuration; how that ended."""
+    def bring(self, text: str, *, replaced: bool = False) -> tuple[str, str]:
+        """What the engine does for a new configuration, which the running edge may be unable to load; how it ended."""
         edgefile.publish(self.docker, self.stack.name, text)
-        edgefile.begin(self.docker, self.stack.name, self.spec(text))
+        edgefile.begin(self.docker, self.stack.name, self.spec(text), None if replaced else self.spec(text))
         wait(lambda: edgefile.state(self.docker, self.stack.name)[0] != "waiting")
         return edgefile.state(self.docker, self.stack.name)
 
@@ -159,6 +159,14 @@ def test_a_running_edge_takes_a_new_one_and_keeps_its_task(edge: Edge) -> None:
         assert (edge.folder / "state").stat().st_size, "the addresses of the servers were kept for the new process"
         assert edge.left() == []
         assert len(edge.containers("edge-config")) == 1, "earlier ones are gone"
+
+
+def test_an_edge_that_is_about_to_be_replaced_is_not_asked_to_load_it(edge: Edge) -> None:
+    """It may lack what the configuration names: the folder of the certificate, where TLS is turned on."""
+    with edge.running(config("one")):
+        assert edge.bring(config("two"), replaced=True) == ("done", "")
+        assert (edge.answers(), edge.file.read_text()) == ("one", config("two"))
+        assert edge.left() == []
 
 
 def test_the_same_configuration_again_reloads_nothing(edge: Edge) -> None:

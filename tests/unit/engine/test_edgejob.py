@@ -143,7 +143,10 @@ def test_the_job_is_the_edge_with_another_command() -> None:
         },
         "Mode": {"GlobalJob": {}},
     }
-    assert container["Command"] == ["sh", "-c", SCRIPT]
+    assert container["Command"] == ["sh", "-c", SCRIPT, "edge-config", "leave"], "there is none that could load it"
+    assert edgejob.job_spec("small", edge, edge)["TaskTemplate"]["ContainerSpec"]["Command"][-1] == "load"
+    other = {"TaskTemplate": {"ContainerSpec": {"Mounts": [{"Target": "/other"}]}}}
+    assert edgejob.job_spec("small", edge, other)["TaskTemplate"]["ContainerSpec"]["Command"][-1] == "leave"
     assert "Args" not in container
     assert container["User"] == "0"
     assert (container["Image"], container["Env"]) == ("sha256:1", ["A=1"])
