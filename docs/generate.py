@@ -24,6 +24,7 @@ SECTIONS: dict[type[BaseModel], str] = {
     models.Update: "services.NAME.update",
     models.Build: "build",
     models.Volume: "volumes",
+    models.FileUse: "services.NAME.files",
     models.SecretUse: "services.NAME.secrets",
     models.Secret: "secrets.NAME",
     models.Edge: "edge",

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: place secrets in the cluster."""
+"""Ansible module: place secrets and configuration files in the cluster."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ else:
 
 DOCUMENTATION = r"""
 module: llmdeploy_secret
-short_description: Places secrets in a Swarm
+short_description: Places secrets and configuration files in a Swarm
 description:
-  - Creates the Swarm secrets that are not there. The name of a secret changes with its value, so none is ever replaced.
+  - Creates the Swarm secrets and configs that are not there.
+  - Their names change with their content, so none is ever replaced.
   - Use it with C(no_log). It does not fail but gives C(problem), which holds no secret, for a task that tells it.
 options:
   stack:
@@ -30,7 +31,11 @@ options:
   secrets:
     description: Name to value.
     type: dict
-    required: true
+    default: {}
+  configs:
+    description: Name of a configuration file to its content.
+    type: dict
+    default: {}
 requirements: [docker >= 5.0]
 author: [llmdeploy]
 """
@@ -62,7 +67,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "stack": {"type": "str", "required": True},
-            "secrets": {"type": "dict", "required": True, "no_log": True},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "configs": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -70,21 +76,26 @@ def main() -> None:
         module.exit_json(placed=[], problem=missing_required_lib("docker", reason=NO_DOCKER))
     given = module.params
     try:
-        placed, problem = _place(given["stack"], given["secrets"], check=module.check_mode), ""
+        placed, problem = _place(given, check=module.check_mode), ""
     except DockerError as error:
         placed, problem = [], str(error)
     module.exit_json(changed=bool(placed), placed=placed, problem=problem)
 
 
-def _place(stack: str, secrets: dict[str, Any], *, check: bool) -> list[str]:
+def _place(given: dict[str, Any], *, check: bool) -> list[str]:
     docker = Docker(patience=10.0)
-    there = docker.ids()["secrets"]
-    lacking = [name for name in secrets if name not in there]
-    for name in [] if check else lacking:
-        labels = {STACK_LABEL: stack, KIND_LABEL: "secret"}
-        with suppress(ExistsError):  # placed in this very moment by another run; the same value, for the same name
-            docker.create_secret(name, str(secrets[name]).encode(), labels)
-    return lacking
+    there, kinds = docker.ids(), {"secret": docker.create_secret, "config": docker.create_config}
+    placed = []
+    for kind, create in kinds.items():
+        lacking = [name for name in given[f"{kind}s"] if name not in there[f"{kind}s"]]
+        for name in [] if check else lacking:
+            labels = {STACK_LABEL: given["stack"], KIND_LABEL: "secret" if kind == "secret" else "file"}
+            with suppress(
+                ExistsError
+            ):  # placed in this very moment by another run; the same content, for the same name
+                create(name, str(given[f"{kind}s"][name]).encode(), labels)
+        placed += lacking
+    return placed
 
 
 if __name__ == "__main__":

@@ -44,7 +44,10 @@ def release(site: Site, number: int) -> str:
     secrets = site.folder / "secrets.json"
     secrets.write_text(json.dumps({f"llm.key.{number}": value(number)}))
     site.variables["llmdeploy_secrets_file"] = str(secrets)
-    site.job({**JOB, "id": f"job-{number}", "keep": 2, "services": {"toy": service(ref, f"llm.key.{number}")}})
+    contents = site.folder / "configs.json"
+    contents.write_text(json.dumps({f"llm.file.{number}": f"text {number}\n"}))
+    site.variables["llmdeploy_configs_file"] = str(contents)
+    site.job({**JOB, "id": f"job-{number}", "keep": 2, "services": {"toy": service(ref, number)}})
     run = site.run("-vvv")
     assert run.code == 0, run.failures
     assert value(number) not in run.output
@@ -59,11 +62,19 @@ def secrets(host: Host) -> list[str]:
     return sorted(host.docker(["secret", "ls", "--format", "{{.Name}}"]).stdout.split())
 
 
-def service(ref: str, secret: str) -> dict[str, Any]:
+def files(host: Host) -> list[str]:
+    """The configuration files of services that the cluster has."""
+    return sorted(
+        name for name in host.docker(["config", "ls", "--format", "{{.Name}}"]).stdout.split() if ".file." in name
+    )
+
+
+def service(ref: str, number: int) -> dict[str, Any]:
     health = {"Test": ["CMD", "true"], "Interval": SECOND // 2, "Timeout": SECOND, "Retries": 2}
     container = {"Image": "", "Command": ["sleep", "999"], "StopGracePeriod": 0, "Healthcheck": health}
     file = {"Name": "key", "UID": "0", "GID": "0", "Mode": 0o400}
-    container["Secrets"] = [{"SecretName": secret, "File": file}]
+    container["Secrets"] = [{"SecretName": f"llm.key.{number}", "File": file}]
+    container["Configs"] = [{"ConfigName": f"llm.file.{number}", "File": {**file, "Name": "/etc/toy.conf"}}]
     task = {
         "ContainerSpec": container,
         "Placement": {"Constraints": ["node.labels.group.head==yes"]},
@@ -105,10 +116,13 @@ def test_a_release_that_leaves_the_history_takes_its_images_with_it(site: Site, 
         assert refs[0] in host.exec(f"cat {RECORD}").stdout.split()
     refs += [release(site, number) for number in (2, 3, 4)]
     kept = lab["head"].docker(["config", "ls", "--format", "{{.Name}}"]).stdout.split()
-    assert sorted(kept) == ["llm.release.2", "llm.release.3", "llm.release.4"]  # two, and where two rollbacks lead
+    releases = sorted(name for name in kept if ".release." in name)
+    assert releases == ["llm.release.2", "llm.release.3", "llm.release.4"]  # two, and where two rollbacks lead
     assert secrets(lab["head"]) == ["llm.key.2", "llm.key.3", "llm.key.4"]
+    assert files(lab["head"]) == ["llm.file.2", "llm.file.3", "llm.file.4"]
     container = lab["head"].docker(["ps", "--quiet", "--filter", "name=toy"]).stdout.split()[0]
     assert lab["head"].docker(["exec", container, "cat", "/run/secrets/key"]).stdout == value(4)
+    assert lab["head"].docker(["exec", container, "cat", "/etc/toy.conf"]).stdout == "text 4\n"
     # On `head` the image of an ended task is in use until Swarm forgets the task.
     assert [has(lab["tail"], ref) for ref in refs] == [False, True, True, True]
     assert [has(lab["head"], ref) for ref in refs][1:] == [True, True, True]

@@ -16,6 +16,7 @@ from llmdeploy.config.units import parse_duration
 from llmdeploy.errors import UsageError
 from llmdeploy.release.job import By, Job, build_job
 from llmdeploy.render.edge import edge_config
+from llmdeploy.render.files import file_names
 from llmdeploy.render.images import service_images
 from llmdeploy.render.rundir import RunDirectory, render
 
@@ -42,6 +43,7 @@ def make_job(
         edge_config=edge_config(env.settings, connection.sealed.tls),
         secrets=connection.sealed.names,
         tls=connection.sealed.tls,
+        files=file_names(env),
         on_failure=on_failure,
         canary=canary,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -94,7 +94,7 @@ def make_plan(
         book = entries(docker, job["stack"]) if docker else []
         releases = {one.number: one.labels for one in book}
         before = docker.services() if docker else []
-        comparison = _compare(docker, job, pins, rendered.secrets)
+        comparison = _compare(docker, job, pins, rendered)
         by_hand = drift(docker, before, book, job, pins) if docker else []
         edge = edge_change(docker, before, job, lines=edge_lines) if docker else {}
     problems = list(todo["problems"])
@@ -147,12 +147,12 @@ def _cluster_of(connection: Connection, site: host_todo.Site) -> Iterator[Docker
 
 
 def _compare(
-    docker: Docker | None, job: Mapping[str, Any], pins: dict[str, str], secrets: Collection[str]
+    docker: Docker | None, job: Mapping[str, Any], pins: dict[str, str], rendered: RunDirectory
 ) -> Comparison | RefusedError | None:
     if docker is None or job["network"] not in docker.ids()["networks"]:
         return None  # nothing of ours can be there yet
     try:
-        return compare(docker, job, pins, secrets)
+        return compare(docker, job, pins, {"secrets": rendered.secrets, "configs": rendered.configs})
     except RefusedError as error:
         return error
 

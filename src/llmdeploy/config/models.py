@@ -127,6 +127,9 @@ class Volume(Model):
     source: str = Field(description="volume name, or absolute path on the host")
     target: str = Field(pattern=r"^/", description="absolute path in the container")
     read_only: bool = Field(default=False, description="the service cannot write to it")
+    follow_mounts: bool = Field(
+        default=False, description="of a host folder: what the host mounts below it later is seen as well (rslave)"
+    )
 
 
 def _as_volume(value: Any) -> Any:
@@ -199,6 +202,35 @@ def _as_secret_use(value: Any) -> Any:
 SecretUseField = Annotated[SecretUse, BeforeValidator(_as_secret_use, json_schema_input_type=SecretUse | str)]
 
 
+class FileUse(Model):
+    """A configuration file that a service is given, read-only. Another content is another release of the service."""
+
+    target: Folder = Field(description="absolute path in the container")
+    source: str | None = Field(default=None, min_length=1, description="file, relative to the project")
+    text: str | None = Field(default=None, description="the content itself, instead of a file")
+    mode: str = Field(default="0444", pattern=r"^0[0-7]{3}$", description="of the file; in quotes")
+    uid: str = Field(default="0", pattern=r"^\d{1,10}$", description="owner of the file; in quotes")
+    gid: str = Field(default="0", pattern=r"^\d{1,10}$", description="group of the file; in quotes")
+
+    @model_validator(mode="after")
+    def _one_content(self) -> FileUse:
+        if (self.source is None) == (self.text is None):
+            raise ValueError("give it either `source`, a file of the project, or `text`")
+        return self
+
+
+def _as_file_use(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    source, colon, target = value.partition(":")
+    if not (source and colon and target.startswith("/")):
+        raise ValueError("not a file; write FILE:/path/in/the/container")
+    return {"source": source, "target": target}
+
+
+FileUseField = Annotated[FileUse, BeforeValidator(_as_file_use, json_schema_input_type=FileUse | str)]
+
+
 class Container(Model):
     """What every container has: an image, resources, environment, volumes."""
 
@@ -227,6 +259,12 @@ class Container(Model):
     environment: dict[str, Scalar] = Field(default={}, description="environment variables")
     volumes: list[VolumeField] = Field(default=[], description="`name:/path[:ro]` or source/target/read_only")
     secrets: list[SecretUseField] = Field(default=[], description="names, or name/file/mode/uid/gid; in /run/secrets")
+    files: list[FileUseField] = Field(
+        default=[], description="configuration files: `FILE:/path`, or target with source or text, mode, uid, gid"
+    )
+    hostname: str | None = Field(
+        default=None, min_length=1, max_length=200, description="its name for itself; {{.Node.Hostname}} is its host's"
+    )
     stop_grace: Seconds = Field(default=10.0, description="between the stop signal and the kill")
 
 

@@ -85,15 +85,19 @@ class Comparison:
 
 
 def compare(
-    docker: Docker, job: Mapping[str, Any], pins: Mapping[str, str], brought: Collection[str] = ()
+    docker: Docker,
+    job: Mapping[str, Any],
+    pins: Mapping[str, str],
+    brought: Mapping[str, Collection[str]] | None = None,
 ) -> Comparison:
-    """Compare the job with the cluster. `brought`: secrets that the run places before the release begins.
+    """Compare the job with the cluster. `brought`: `secrets` and `configs` that are placed before the release begins.
 
     Raises RefusedError with everything that stands in its way, and ConflictError when a service is not any more what
     it was when the plan was shown.
     """
     live, ids = {item["Spec"]["Name"]: item for item in docker.services()}, docker.ids()
-    ids["secrets"] |= {name: ids["secrets"].get(name, "") for name in brought}
+    for kind, names in (brought or {}).items():
+        ids[kind] |= {name: ids[kind].get(name, "") for name in names}
     _refuse_strangers_changes(job, live)
     depends = {name: list(entry.get("depends_on") or []) for name, entry in job["services"].items()}
     problems = [text for text in [schedule.problem(depends)] if text]

@@ -13,6 +13,8 @@ from .ledger import manifest, number
 from .lock import LockedError
 from .spec import KIND_LABEL
 
+_OURS = re.compile(r"(.+)\.(?:release\.\d+|lock|edge\.\w+|file\.\w+)")
+
 
 def read(docker: Docker, stack: str, job: str = "") -> dict[str, Any]:
     """Out: `needed` (of `host_prune`), `configs` and `secrets` (`{"ID", "Name"}` of this stack's that are superfluous),
@@ -21,11 +23,13 @@ def read(docker: Docker, stack: str, job: str = "") -> dict[str, Any]:
     What is superfluous is listed before the releases are read: what a run makes meanwhile is not in the list.
     """
     listed, secrets = docker.ids()["configs"], docker.secrets(stack)
-    stacks = {found[1] for name in listed if (found := re.fullmatch(r"(.+)\.(?:release\.\d+|lock|edge\.\w+)", name))}
+    stacks = {
+        found[1] for name in listed if (found := re.fullmatch(r"(.+)\.(?:release\.\d+|lock|edge\.\w+|file\.\w+)", name))
+    }
     kept = {name: docker.configs(name) for name in sorted(stacks)}
     everything = [config for configs in kept.values() for config in configs]
     wanted = needed([_manifest(one) for one in everything if number(one)], docker.services())
-    mine = [one for one in kept.get(stack, []) if _kind(one) == "edge" and one["Spec"]["Name"] in listed]
+    mine = [one for one in kept.get(stack, []) if _kind(one) in ("edge", "file") and one["Spec"]["Name"] in listed]
     superfluous = [one for one in mine if one["Spec"]["Name"] not in wanted["configs"]]
     return {
         "needed": wanted,

@@ -44,6 +44,7 @@ def build_job(
     edge_config: str,
     secrets: Mapping[str, str] | None = None,
     tls: EdgeTls = NOT_YET,
+    files: Mapping[str, Mapping[str, str]] | None = None,
     on_failure: str = "take-back",
     canary: bool = False,
 ) -> Job:
@@ -54,16 +55,19 @@ def build_job(
     edge_config  the text of haproxy.cfg
     secrets      what each secret is called in the cluster
     tls          the edge's certificate, where it has one
+    files        service → target → what the configuration file is called in the cluster
     """
-    sealed = secrets or {}
+    sealed, placed = secrets or {}, files or {}
     graph = {name: [*service.depends_on] for name, service in settings.services.items()}
     numbers = wave_numbers({EDGE: [], **graph})
-    services = _edge_entries(settings, images[EDGE], edge_spec(settings, edge_config, sealed), tls)
+    services = _edge_entries(
+        settings, images[EDGE], edge_spec(settings, edge_config, sealed, placed.get(EDGE, {})), tls
+    )
     for name, service in settings.services.items():
         services[name] = {
             "wave": numbers[name],
             "image": images[name],
-            "spec": service_spec(settings, name, service, sealed),
+            "spec": service_spec(settings, name, service, sealed, placed.get(name, {})),
             "depends_on": graph[name],
             "stability": service.update.stability,
             "deadline": service.update.deadline,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llmdeploy.config.models import Container, Edge, SecretUse, Service, Settings, Volume
+from llmdeploy.config.models import Container, Edge, FileUse, SecretUse, Service, Settings, Volume
 from llmdeploy.engine import edgejob
 from llmdeploy.release import tls
 from llmdeploy.release.health import NANO, PROBE, PROBE_FOLDER, PROBE_ON_HOST, docker_healthcheck
@@ -22,9 +22,14 @@ EDGE_STATUS_PORT = 8404
 Spec = dict[str, Any]
 
 
-def service_spec(settings: Settings, name: str, service: Service, secrets: Mapping[str, str]) -> Spec:
-    """The complete specification of one service. `secrets`: what each secret is called in the cluster."""
-    container = _container(service, {"LLMDEPLOY_SERVICE": name}, secrets)
+def service_spec(
+    settings: Settings, name: str, service: Service, secrets: Mapping[str, str], files: Mapping[str, str]
+) -> Spec:
+    """The complete specification of one service.
+
+    What they are called in the cluster: `secrets` by their names, `files` by their targets.
+    """
+    container = _container(service, {"LLMDEPLOY_SERVICE": name}, secrets, files)
     healthcheck = docker_healthcheck(service)
     if healthcheck:
         container["Healthcheck"] = healthcheck
@@ -42,7 +47,7 @@ def service_spec(settings: Settings, name: str, service: Service, secrets: Mappi
     }
 
 
-def edge_spec(settings: Settings, config: str, secrets: Mapping[str, str]) -> Spec:
+def edge_spec(settings: Settings, config: str, secrets: Mapping[str, str], files: Mapping[str, str]) -> Spec:
     """The edge: HAProxy on every edge host, with the published ports of all services in host mode.
 
     With TLS it sees the certificate that `edge-tls` puts beside it.
@@ -50,7 +55,7 @@ def edge_spec(settings: Settings, config: str, secrets: Mapping[str, str]) -> Sp
     `config` is the text of its configuration. The service's label names it: another one restarts no task.
     """
     edge = settings.edge
-    container = _container(edge, {}, secrets)
+    container = _container(edge, {}, secrets, files)
     container |= {
         "Command": edge.entrypoint or tls.waiting(f"{EDGE_FOLDER}/haproxy.cfg"),
         "Args": edge.command
@@ -95,7 +100,7 @@ def published_ports(settings: Settings) -> list[int]:
     return sorted(port.edge for service in settings.services.values() for port in service.ports if port.edge)
 
 
-def _container(given: Container, extra: dict[str, str], secrets: Mapping[str, str]) -> Spec:
+def _container(given: Container, extra: dict[str, str], secrets: Mapping[str, str], files: Mapping[str, str]) -> Spec:
     variables = {**extra, **{key: _text(value) for key, value in given.environment.items()}}
     container: Spec = {
         "Image": "",
@@ -112,6 +117,10 @@ def _container(given: Container, extra: dict[str, str], secrets: Mapping[str, st
         container["ReadOnly"] = True
     if given.secrets:
         container["Secrets"] = [_secret(use, secrets) for use in given.secrets]
+    if given.files:
+        container["Configs"] = [_file(use, files) for use in given.files]
+    if given.hostname is not None:
+        container["Hostname"] = given.hostname
     if given.entrypoint is not None:
         container["Command"] = given.entrypoint
     if given.command is not None:
@@ -160,9 +169,16 @@ def _secret(use: SecretUse, names: Mapping[str, str]) -> Spec:
     return {"SecretName": names.get(use.name, use.name), "File": file}
 
 
+def _file(use: FileUse, names: Mapping[str, str]) -> Spec:
+    """By its name in the cluster, which changes with the content; where nobody has read it, by its target."""
+    file = {"Name": use.target, "UID": use.uid, "GID": use.gid, "Mode": int(use.mode, 8)}
+    return {"ConfigName": names.get(use.target, use.target), "File": file}
+
+
 def _mount(volume: Volume) -> Spec:
     if volume.source.startswith("/"):
-        return _bind(volume.source, volume.target, read_only=volume.read_only)
+        mount = _bind(volume.source, volume.target, read_only=volume.read_only)
+        return {**mount, "BindOptions": {"Propagation": "rslave"}} if volume.follow_mounts else mount
     return {"Type": "volume", "Source": volume.source, "Target": volume.target, "ReadOnly": volume.read_only}
 
 

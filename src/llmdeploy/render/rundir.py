@@ -15,6 +15,7 @@ from typing import Any
 
 from llmdeploy import engine
 from llmdeploy.config import Environment
+from llmdeploy.render.files import file_texts
 from llmdeploy.render.images import image_sources, write_contexts
 from llmdeploy.render.variables import Reach, fingerprint, inventory, variables
 
@@ -31,6 +32,7 @@ class RunDirectory:
     variables: dict[str, Any]  # what the playbooks are given for all hosts
     hosts: dict[str, dict[str, Any]]  # each host's own variables
     secrets: tuple[str, ...] = ()  # what secrets are called in the cluster, those that this run places there
+    configs: tuple[str, ...] = ()  # the same of configuration files
 
     @property
     def control(self) -> Path:
@@ -96,9 +98,14 @@ def render(
     write_contexts(env, sources, path)
     config = (job.get("edge") or {}).get("config", "")  # a release of an older llmdeploy does not know it
     values = variables(env, path, sources, config, full=full)
-    values |= {"llmdeploy_kept_pins": kept_pins or {}, "llmdeploy_secrets_file": _seal(path, secrets or {})}
+    files = file_texts(env)
+    values |= {
+        "llmdeploy_kept_pins": kept_pins or {},
+        "llmdeploy_secrets_file": _sealed(path / "secrets.json", secrets or {}),
+        "llmdeploy_configs_file": _sealed(path / "configs.json", files),
+    }
     run = write_run(path, job, inventory(env, reach, fingerprint(env)), values)
-    return replace(run, secrets=tuple(secrets or ()))
+    return replace(run, secrets=tuple(secrets or ()), configs=tuple(files))
 
 
 def write_run(path: Path, job: Mapping[str, Any], hosts: Mapping[str, Any], values: dict[str, Any]) -> RunDirectory:
@@ -112,13 +119,12 @@ def write_run(path: Path, job: Mapping[str, Any], hosts: Mapping[str, Any], valu
     return run
 
 
-def _seal(path: Path, secrets: Mapping[str, str]) -> str:
-    """Writes the secrets for the one task that places them, readable by nobody else. Out: the file, empty for none."""
-    if not secrets:
+def _sealed(file: Path, contents: Mapping[str, str]) -> str:
+    """Writes what the one task places in the cluster, readable by nobody else. Out: the file, empty for nothing."""
+    if not contents:
         return ""
-    file = path / "secrets.json"
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:  # noqa: PTH123
-        json.dump(dict(secrets), out)
+        json.dump(dict(contents), out)
     return str(file)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from llmdeploy.cli.sealing import NOTHING, Sealed, seal
 from llmdeploy.cli.session import Session
 from llmdeploy.config import init_project
-from llmdeploy.render.rundir import _seal
+from llmdeploy.render.rundir import _sealed
 
 
 def test_where_no_service_is_given_a_secret_no_password_is_asked_for(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_secrets_do_not_stand_in_what_python_shows() -> None:
 
 
 def test_the_file_for_the_one_task_is_private(tmp_path: Path) -> None:
-    file = Path(_seal(tmp_path, {"llm.a.1": "x"}))
+    file = Path(_sealed(tmp_path / "secrets.json", {"llm.a.1": "x"}))
     assert file.stat().st_mode & 0o777 == 0o600
     assert json.loads(file.read_text()) == {"llm.a.1": "x"}
-    assert _seal(tmp_path / "none", {}) == ""
+    assert _sealed(tmp_path / "none", {}) == ""

@@ -64,7 +64,7 @@ def test_defaults_are_described_as_a_service() -> None:
         (("services", "x"), set(Service.model_fields)),
         (("services", "x", "ports", 0), {"number", "protocol", "published", "allow_from", "tls"}),
         (("services", "x", "build"), {"context", "dockerfile", "args"}),
-        (("services", "x", "volumes", 0), {"source", "target", "read_only"}),
+        (("services", "x", "volumes", 0), {"source", "target", "read_only", "follow_mounts"}),
         (("services",), None),
         (("services", "x", "environment"), None),
         (("nothing", "there"), None),

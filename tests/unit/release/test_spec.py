@@ -72,7 +72,7 @@ def test_a_specification_holds_everything_the_catalogue_says() -> None:
             }
         }
     )
-    spec = service_spec(given, "db", given.services["db"], {})
+    spec = service_spec(given, "db", given.services["db"], {}, {})
     container = spec["TaskTemplate"]["ContainerSpec"]
     assert container["Env"] == ["A=1", "B=true", "LLMDEPLOY_SERVICE=db"]
     assert container["Args"] == ["serve"]
@@ -94,7 +94,9 @@ def test_a_container_has_no_more_rights_than_it_says() -> None:
     given = settings(
         {"a": {}, "b": {"capabilities": ["CHOWN", "SETUID"], "read_only": True, "tmpfs": ["/tmp"], "pids": 64}}
     )
-    plain, own = (service_spec(given, name, given.services[name], {})["TaskTemplate"]["ContainerSpec"] for name in "ab")
+    plain, own = (
+        service_spec(given, name, given.services[name], {}, {})["TaskTemplate"]["ContainerSpec"] for name in "ab"
+    )
     for container in (plain, own):
         assert container["CapabilityDrop"] == ["ALL"]
         assert container["Privileges"] == {"NoNewPrivileges": True}
@@ -108,13 +110,27 @@ def test_a_container_has_no_more_rights_than_it_says() -> None:
 def test_a_secret_is_a_file_and_is_called_by_its_version() -> None:
     wanted = ["jwt_key", {"name": "tls.crt", "file": "server.pem", "mode": "0440", "uid": "10001", "gid": "5"}]
     given = settings({"a": {"secrets": wanted}})
-    spec = service_spec(given, "a", given.services["a"], {"jwt_key": "llm.jwt_key.0a1b"})
+    spec = service_spec(given, "a", given.services["a"], {"jwt_key": "llm.jwt_key.0a1b"}, {})
     assert spec["TaskTemplate"]["ContainerSpec"]["Secrets"] == [
         {"SecretName": "llm.jwt_key.0a1b", "File": {"Name": "jwt_key", "UID": "0", "GID": "0", "Mode": 0o444}},
         {"SecretName": "tls.crt", "File": {"Name": "server.pem", "UID": "10001", "GID": "5", "Mode": 0o440}},
     ]
-    plain = service_spec(given, "a", settings({"a": {}}).services["a"], {})
+    plain = service_spec(given, "a", settings({"a": {}}).services["a"], {}, {})
     assert "Secrets" not in plain["TaskTemplate"]["ContainerSpec"]
+
+
+def test_a_configuration_file_is_mounted_by_the_name_of_its_content() -> None:
+    files = ["a.conf:/etc/a.conf", {"target": "/etc/b.conf", "text": "x", "mode": "0440", "uid": "65534"}]
+    volume = {"source": "/", "target": "/host", "read_only": True, "follow_mounts": True}
+    given = settings({"a": {"files": files, "hostname": "{{.Node.Hostname}}", "volumes": [volume]}})
+    spec = service_spec(given, "a", given.services["a"], {}, {"/etc/b.conf": "llm.file.01"})
+    container = spec["TaskTemplate"]["ContainerSpec"]
+    assert container["Configs"] == [
+        {"ConfigName": "/etc/a.conf", "File": {"Name": "/etc/a.conf", "UID": "0", "GID": "0", "Mode": 0o444}},
+        {"ConfigName": "llm.file.01", "File": {"Name": "/etc/b.conf", "UID": "65534", "GID": "0", "Mode": 0o440}},
+    ]
+    assert container["Hostname"] == "{{.Node.Hostname}}"
+    assert container["Mounts"][0]["BindOptions"] == {"Propagation": "rslave"}
 
 
 def test_the_edge_publishes_exactly_the_published_ports_in_host_mode() -> None:
@@ -122,7 +138,7 @@ def test_the_edge_publishes_exactly_the_published_ports_in_host_mode() -> None:
         {"a": {"ports": [GRPC, HTTP]}, "b": {"ports": [{"number": 3000, "protocol": "web", "published": 3002}]}}
     )
     assert published_ports(given) == [3002, 50055]
-    spec = edge_spec(given, "global\n", {})
+    spec = edge_spec(given, "global\n", {}, {})
     ports = spec["EndpointSpec"]["Ports"]
     assert {(port["PublishedPort"], port["PublishMode"]) for port in ports} == {(3002, "host"), (50055, "host")}
     assert spec["UpdateConfig"]["Order"] == "stop-first"
@@ -130,7 +146,7 @@ def test_the_edge_publishes_exactly_the_published_ports_in_host_mode() -> None:
 
 def test_a_label_of_the_service_names_the_configuration_of_the_edge() -> None:
     """Of the service, not of its containers: they are not replaced for it."""
-    one, two = (edge_spec(settings({"a": {}}), text, {}) for text in ("global\n", "global\n\n"))
+    one, two = (edge_spec(settings({"a": {}}), text, {}, {}) for text in ("global\n", "global\n\n"))
     assert one["Labels"].pop("llmdeploy.edge") == "bde69edbbd1e"
     assert two["Labels"].pop("llmdeploy.edge") not in ("bde69edbbd1e", "")
     assert one == two

@@ -10,12 +10,17 @@ from llmdeploy.config.marks import KeyPath
 from llmdeploy.config.models import Container
 from llmdeploy.errors import Problem
 
+LARGEST = 500 * 1024  # of a config object (Docker before 26)
+
 
 def check(draft: Draft) -> Iterator[Problem]:
     """Build folders, Dockerfiles and archives that are not there."""
     for name, service in draft.services():
         yield from _build(draft, ("services", name), service)
     yield from _build(draft, ("edge",), draft.settings.edge)
+    for name, service in draft.services():
+        yield from _given(draft, ("services", name), service)
+    yield from _given(draft, ("edge",), draft.settings.edge)
     for index, archive in enumerate(draft.settings.images.archives):
         if not _inside(draft.root, archive):
             yield draft.problem("images", "archives", index, why=f"`{archive}` is outside of the project")
@@ -39,6 +44,28 @@ def _build(draft: Draft, path: KeyPath, container: Container) -> Iterator[Proble
         file = f"{container.build.context.rstrip('/')}/{container.build.dockerfile}"
         key = "dockerfile" if "dockerfile" in container.build.model_fields_set else "context"
         yield draft.problem(*path, "build", key, why=f"no file `{file}` in the project")
+
+
+def _given(draft: Draft, path: KeyPath, container: Container) -> Iterator[Problem]:
+    """Configuration files of a service: there, in the project, not too large, each at a place of its own."""
+    targets: dict[str, int] = {}
+    for index, use in enumerate(container.files):
+        here = (*path, "files", index)
+        if use.target in targets:
+            yield draft.problem(*here, why=f"`{use.target}` is files[{targets[use.target]}] already")
+        targets.setdefault(use.target, index)
+        if use.source is None:
+            size = len((use.text or "").encode())
+        elif not _inside(draft.root, use.source):
+            yield draft.problem(*here, why=f"`{use.source}` is outside of the project")
+            continue
+        elif not _is(draft.root / use.source, "file"):
+            yield draft.problem(*here, why=f"no file `{use.source}` in the project")
+            continue
+        else:
+            size = (draft.root / use.source).stat().st_size
+        if size >= LARGEST:
+            yield draft.problem(*here, why=f"has {size // 1024} KB; Docker takes less than {LARGEST // 1024} KB")
 
 
 def _inside(folder: Path, name: str) -> bool:
