@@ -100,7 +100,10 @@ def who(root: Path, message: str) -> By:
     """Who does this, from where, at which revision of the project."""
     revision = _git(root, "rev-parse", "--short=12", "HEAD")
     changed = bool(revision) and bool(_git(root, "status", "--porcelain"))
-    return By(getpass.getuser(), socket.gethostname(), message, __version__, revision, changed)
+    # Plumbing, which no setting of the user's makes say anything else: `TIME HASH`.
+    moment = _git(root, "rev-list", "--max-count=1", "--timestamp", "HEAD").partition(" ")[0] if revision else ""
+    committed = int(moment) if moment.isdecimal() else 0
+    return By(getpass.getuser(), socket.gethostname(), message, __version__, revision, changed, committed)
 
 
 def _git(root: Path, *words: str) -> str:

@@ -46,6 +46,7 @@ def row(entry: Entry, found: Sequence[Entry], lock: Json | None) -> Row:
         "open": history.open_release(found, lock) == entry,
         **{key: labels.get(key, "") for key in _TEXTS},
         "dirty": labels.get("dirty", "") not in ("", "no", "false"),
+        "git_time": _number(labels.get("git_time")),
         "target": _number(labels.get("target")),
         "taken_back_to": _number(labels.get("taken_back_to")),
         "seconds": float(labels.get("seconds") or 0.0),

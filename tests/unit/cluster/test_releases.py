@@ -35,7 +35,8 @@ def entries(*configs: dict[str, Any]) -> list[Entry]:
 def test_a_row_has_everything_the_labels_tell() -> None:
     labels = {
         "action": "rollback", "target": "1", "user": "ana", "host": "laptop", "reason": "why", "git": "1a2b3c4",
-        "dirty": "yes", "seconds": "7.4", "changed": "a,b", "started": "2026-11-23T10:00:00Z", "taken_back_to": "",
+        "dirty": "yes", "git_time": "1795456000", "seconds": "7.4", "changed": "a,b", "started": "2026-11-23T10:00:00Z",
+        "taken_back_to": "",
     }  # fmt: skip
     found = entries(config(1), config(2, None, **labels))
     row = releases.row(found[0], found, None)
@@ -44,6 +45,7 @@ def test_a_row_has_everything_the_labels_tell() -> None:
         "git": "1a2b3c4", "verdict": "good",
     }  # fmt: skip
     assert (row["dirty"], row["seconds"], row["changed"], row["taken_back_to"]) == (True, 7.4, ["a", "b"], None)
+    assert [releases.row(one, found, None)["git_time"] for one in found] == [1795456000, None], "older ones have none"
 
 
 def test_the_release_the_stack_is_on_is_marked_also_after_a_rollback_to_it() -> None:
