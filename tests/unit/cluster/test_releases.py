@@ -63,6 +63,19 @@ def test_no_more_than_asked_for_the_rest_is_counted() -> None:
     }  # fmt: skip
 
 
+def test_figures_are_over_all_releases_and_one_that_was_left_open_has_failed() -> None:
+    times = {"started": "2026-11-23T10:00:00Z", "action": "deploy"}
+    ended = {**times, "finished": "2026-11-23T10:01:00Z"}
+    found = entries(
+        config(3, None, **ended), config(4, None, **ended), config(5, None, verdict="running", job="x", **times)
+    )
+    data = releases.four_keys(found, None, 1795532400.0, 3600.0)
+    assert (data["first"], data["last"], data["kept"], data["cut"], data["within"]) == (3, 5, 3, True, 3600.0)
+    assert data["change_failure_rate"]["failed"] == 1
+    held = {"ID": "lock", "Spec": {"Name": "llm.lock", "Labels": {"llmdeploy.kind": "lock", "job": "x"}}}
+    assert releases.four_keys(found, held, 1795532400.0, 3600.0)["change_failure_rate"]["releases"] == 2
+
+
 def test_a_newer_release_that_is_kept_as_it_failed_is_told() -> None:
     data = releases.listed(entries(config(1), config(2, verdict="failed")), None, 20)
     assert (data["on"], data["settled"]) == (1, False)
