@@ -60,15 +60,16 @@ def new_id() -> str:
 
 def limit(text: str) -> float:
     """The seconds that `--limit-time` gives."""
-    return _seconds("--limit-time", text)
+    return duration("--limit-time", text)
 
 
 def durations(limit_time: str | None, wait: str | None) -> tuple[float | None, float | None]:
     """The seconds that `--limit-time` and `--wait` give, where they were given. Raises UsageError."""
-    return limit(limit_time) if limit_time else None, _seconds("--wait", wait) if wait else None
+    return limit(limit_time) if limit_time else None, duration("--wait", wait) if wait else None
 
 
-def _seconds(option: str, text: str) -> float:
+def duration(option: str, text: str) -> float:
+    """The seconds that an option gives. Raises UsageError."""
     try:
         return parse_duration(text)
     except ValueError as error:
