@@ -77,6 +77,11 @@ def test_a_release_kept_for_a_rollback_is_not_counted_and_that_is_told() -> None
     assert found["deployment_frequency"]["per_day"] == 0.2
 
 
+@pytest.mark.parametrize(("first", "cut"), [(1, False), (2, True)])
+def test_a_history_that_does_not_begin_with_1_is_cut(first: int, cut: bool) -> None:
+    assert keys(release(0), release(1), first=first)["cut"] is cut
+
+
 def test_a_history_without_releases() -> None:
     found = keys()
     assert (found["first"], found["kept"], found["cut"], found["days"]) == (None, 0, False, 0.0)
@@ -133,6 +138,7 @@ def test_a_commit_of_a_clock_that_is_ahead_took_no_time() -> None:
         ([release(0), release(1, "failed"), rollback(2, 1)], {2: "failed"}),
         ([release(0), release(1, action="scale"), rollback(2, 1)], {}),
         ([release(0), release(1, "failed", action="scale")], {}),
+        ([release(0), release(1), release(2, action="abort", target=1)], {}),
         ([release(0), release(1, "running")], {}),
     ],
 )
