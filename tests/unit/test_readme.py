@@ -45,6 +45,7 @@ ELSEWHERE = {
     "llmdeploy staging history": (HISTORY, "test_every_machine_sees_the_same_history", "dev history --json"),
     "llmdeploy staging history show 12": (HISTORY, "test_one_release_whole", "dev history show 2"),
     "llmdeploy staging history diff 11 12": (HISTORY, "test_two_releases_compared", "dev history diff 1 2"),
+    "llmdeploy staging history --dora": (HISTORY, "test_every_machine_sees_the_same_history", "dev history --dora"),
     "llmdeploy staging update": (ROLLBACK, "test_an_update_of_one_service_leaves_the_others", "staging update"),
     "llmdeploy staging update billing": (
         ROLLBACK, "test_an_update_of_one_service_leaves_the_others", "staging update billing",

@@ -88,7 +88,8 @@ action(ACTIONS, epilog="Example: llmdeploy staging status --json; exit code 7 wh
 )
 action(
     ACTIONS,
-    epilog="Example: llmdeploy staging history show 12; llmdeploy staging history diff 11 12 compares two.",
+    epilog="Example: llmdeploy staging history show 12; llmdeploy staging history diff 11 12 compares two; "
+    "llmdeploy production history --dora --within 48h",
 )(history.history)
 action(ACTIONS, epilog="Example: llmdeploy production validate --set services.gateway.replicas=3")(files.validate)
 action(ACTIONS, epilog="Example: llmdeploy production config services.gateway")(files.config)

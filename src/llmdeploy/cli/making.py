@@ -62,15 +62,16 @@ def new_id() -> str:
 
 def limit(text: str) -> float:
     """The seconds that `--limit-time` gives."""
-    return _seconds("--limit-time", text)
+    return duration("--limit-time", text)
 
 
 def durations(limit_time: str | None, wait: str | None) -> tuple[float | None, float | None]:
     """The seconds that `--limit-time` and `--wait` give, where they were given. Raises UsageError."""
-    return limit(limit_time) if limit_time else None, _seconds("--wait", wait) if wait else None
+    return limit(limit_time) if limit_time else None, duration("--wait", wait) if wait else None
 
 
-def _seconds(option: str, text: str) -> float:
+def duration(option: str, text: str) -> float:
+    """The seconds that an option gives. Raises UsageError."""
     try:
         return parse_duration(text)
     except ValueError as error:
@@ -102,7 +103,10 @@ def who(root: Path, message: str) -> By:
     """Who does this, from where, at which revision of the project."""
     revision = _git(root, "rev-parse", "--short=12", "HEAD")
     changed = bool(revision) and bool(_git(root, "status", "--porcelain"))
-    return By(getpass.getuser(), socket.gethostname(), message, __version__, revision, changed)
+    # Plumbing, which no setting of the user's makes say anything else: `TIME HASH`.
+    moment = _git(root, "rev-list", "--max-count=1", "--timestamp", "HEAD").partition(" ")[0] if revision else ""
+    committed = int(moment) if moment.isdecimal() else 0
+    return By(getpass.getuser(), socket.gethostname(), message, __version__, revision, changed, committed)
 
 
 def _git(root: Path, *words: str) -> str:

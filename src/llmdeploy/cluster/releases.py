@@ -9,7 +9,7 @@ from typing import Any
 from llmdeploy.cluster import history
 from llmdeploy.cluster.history import Entry
 from llmdeploy.engine.api import Json
-from llmdeploy.release import differences
+from llmdeploy.release import differences, dora
 
 Row = dict[str, Any]
 _TEXTS = (
@@ -46,6 +46,7 @@ def row(entry: Entry, found: Sequence[Entry], lock: Json | None) -> Row:
         "open": history.open_release(found, lock) == entry,
         **{key: labels.get(key, "") for key in _TEXTS},
         "dirty": labels.get("dirty", "") not in ("", "no", "false"),
+        "git_time": _number(labels.get("git_time")),
         "target": _number(labels.get("target")),
         "taken_back_to": _number(labels.get("taken_back_to")),
         "seconds": float(labels.get("seconds") or 0.0),
@@ -87,6 +88,13 @@ def compared(old: Entry, new: Entry) -> Row:
         "stack_changes": differences.stack_changes(before, after),
         "edge": {"from": differences.edge_sha(before), "to": differences.edge_sha(after), "lines": lines},
     }
+
+
+def four_keys(found: Sequence[Entry], lock: Json | None, now: float, within: float) -> Row:
+    """The figures of `dora.four_keys` over all releases that are kept; `lock` as in `is_open`."""
+    left_open = history.open_release(found, lock)
+    labels = {entry.number: entry.labels for entry in found}
+    return dora.four_keys(labels, now, within, left_open.number if left_open else None)
 
 
 def release_before(entry: Entry, found: Sequence[Entry]) -> Entry | None:

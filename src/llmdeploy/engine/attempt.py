@@ -180,6 +180,7 @@ def labels(job: Job) -> dict[str, str]:
         "reason": str(by.get("message", "")),
         "git": str(by.get("git", "")),
         "dirty": "yes" if by.get("dirty") else "",
+        "git_time": str(by.get("git_time") or ""),
         "tool": str(by.get("tool", "")),
         "catalogue": str(job.get("catalogue", "")),
         "target": str(job.get("target") or ""),

@@ -22,7 +22,7 @@ Job = dict[str, Any]
 
 @dataclass(frozen=True)
 class By:
-    """Who makes a release, from where, with what."""
+    """Who makes a release, from where, with what. `git_time`: when `git` was committed (Unix time), 0 unknown."""
 
     user: str
     host: str
@@ -30,6 +30,7 @@ class By:
     tool: str = ""
     git: str = ""
     dirty: bool = False
+    git_time: int = 0
 
 
 def build_job(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llmdeploy.view import history, listings, plan, releases, secrets, summary, tables, trust, upkeep
+from llmdeploy.view import dora, history, listings, plan, releases, secrets, summary, tables, trust, upkeep
 from llmdeploy.view.grid import Data, Lines
 
 KINDS: dict[str, Callable[[Data, bool], Lines]] = {
@@ -21,6 +21,7 @@ KINDS: dict[str, Callable[[Data, bool], Lines]] = {
     "history": history.history,
     "release": releases.release,
     "difference": releases.difference,
+    "dora": dora.dora,
     "unlock": upkeep.unlock,
     "prune": upkeep.prune,
     "trust": trust.trust,

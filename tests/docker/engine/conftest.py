@@ -92,7 +92,7 @@ class Stack:
             }
             for wave, (short, (spec, needs)) in enumerate(services.items(), 1)
         }  # fmt: skip
-        by = {"user": "ana", "host": "laptop", "message": "a test", "git": "1a2b3c4"}
+        by = {"user": "ana", "host": "laptop", "message": "a test", "git": "1a2b3c4", "git_time": 1700000000}
         return {
             "format": 1, "id": f"2026-{self.jobs:03}", "stack": self.name, "environment": "dev", "action": "deploy",
             "by": by, "network": self.network, "deadline": 60.0, "services": entries, "edge_host": "127.0.0.1",

@@ -50,6 +50,13 @@ def test_every_machine_sees_the_same_history(releases: Stack, call: Reader) -> N
     assert "and 1 older release (-n 3)" in text
     assert "◀ the stack is on release 2" in text
 
+    figures = data(call("dev history --dora --json"))
+    assert (figures["first"], figures["last"], figures["cut"]) == (1, 3, False)
+    assert figures["change_failure_rate"] == {"releases": 3, "failed": 1, "rate": 0.3333, "too_few": True}
+    assert (figures["lead_time"]["releases"], figures["lead_time"]["left_out"]["same_commit"]) == (1, 1)
+    assert [(one["number"], one["why"], one["recovered_by"]) for one in figures["failures"]] == [(3, "rolled back", 3)]
+    assert "3 releases: too few to mean anything" in call("dev history --dora").stdout
+
     (call.root / "environments" / "dev.yml").write_text("services: [nonsense")
     assert call("dev validate").returncode == 3
     assert data(call("dev history --json")) == found, "also when the files are damaged"

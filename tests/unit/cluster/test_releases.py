@@ -35,7 +35,8 @@ def entries(*configs: dict[str, Any]) -> list[Entry]:
 def test_a_row_has_everything_the_labels_tell() -> None:
     labels = {
         "action": "rollback", "target": "1", "user": "ana", "host": "laptop", "reason": "why", "git": "1a2b3c4",
-        "dirty": "yes", "seconds": "7.4", "changed": "a,b", "started": "2026-11-23T10:00:00Z", "taken_back_to": "",
+        "dirty": "yes", "git_time": "1795456000", "seconds": "7.4", "changed": "a,b", "started": "2026-11-23T10:00:00Z",
+        "taken_back_to": "",
     }  # fmt: skip
     found = entries(config(1), config(2, None, **labels))
     row = releases.row(found[0], found, None)
@@ -44,6 +45,7 @@ def test_a_row_has_everything_the_labels_tell() -> None:
         "git": "1a2b3c4", "verdict": "good",
     }  # fmt: skip
     assert (row["dirty"], row["seconds"], row["changed"], row["taken_back_to"]) == (True, 7.4, ["a", "b"], None)
+    assert [releases.row(one, found, None)["git_time"] for one in found] == [1795456000, None], "older ones have none"
 
 
 def test_the_release_the_stack_is_on_is_marked_also_after_a_rollback_to_it() -> None:
@@ -59,6 +61,19 @@ def test_no_more_than_asked_for_the_rest_is_counted() -> None:
     assert releases.listed([], None, 20) == {
         "on": 0, "source": 0, "settled": True, "open": None, "running": None, "releases": [], "left_off": 0,
     }  # fmt: skip
+
+
+def test_figures_are_over_all_releases_and_one_that_was_left_open_has_failed() -> None:
+    times = {"started": "2026-11-23T10:00:00Z", "action": "deploy"}
+    ended = {**times, "finished": "2026-11-23T10:01:00Z"}
+    found = entries(
+        config(3, None, **ended), config(4, None, **ended), config(5, None, verdict="running", job="x", **times)
+    )
+    data = releases.four_keys(found, None, 1795532400.0, 3600.0)
+    assert (data["first"], data["last"], data["kept"], data["cut"], data["within"]) == (3, 5, 3, True, 3600.0)
+    assert data["change_failure_rate"]["failed"] == 1
+    held = {"ID": "lock", "Spec": {"Name": "llm.lock", "Labels": {"llmdeploy.kind": "lock", "job": "x"}}}
+    assert releases.four_keys(found, held, 1795532400.0, 3600.0)["change_failure_rate"]["releases"] == 2
 
 
 def test_a_newer_release_that_is_kept_as_it_failed_is_told() -> None:

@@ -42,6 +42,22 @@ DATA: dict[str, dict[str, Any]] = {
         ],
         "edge": {"from": "llm.edge.aaaa", "to": "llm.edge.bbbb", "lines": [f"+ line {number}" for number in range(42)]},
     },
+    "dora": {
+        "first": 4, "last": 12, "kept": 10, "cut": True, "since": "2026-11-02T10:00:00Z",
+        "until": "2026-11-09T10:00:00Z", "days": 7.0, "within": 86400.0, "few": 5,
+        "deployment_frequency": {"releases": 9, "too_few": False, "good": 7, "per_day": 1.2857},
+        "lead_time": {
+            "releases": 3, "too_few": True, "median": 5040.0, "worst": 180000.0,
+            "left_out": {"no_time": 2, "uncommitted": 1, "same_commit": 1},
+        },
+        "change_failure_rate": {"releases": 9, "too_few": False, "failed": 3, "rate": 0.3333},
+        "recovery_time": {"releases": 2, "too_few": True, "median": 73.0, "worst": 9000.0, "not_yet": 1},
+        "failures": [
+            {"number": 6, "why": "rolled back", "undone_by": None, "recovered_by": 6, "seconds": 73.0},
+            {"number": 7, "why": "undone", "undone_by": 8, "recovered_by": 8, "seconds": 9000.0},
+            {"number": 12, "why": "failed", "undone_by": None, "recovered_by": None, "seconds": None},
+        ],
+    },
 }  # fmt: skip
 EXPECTED = {
     "history": [
@@ -65,5 +81,15 @@ EXPECTED = {
         "release 4 → release 7\n~ change  web  replicas 1 → 3\n               memory 1 GiB → 2 GiB\n- remove  old\n",
         "request chat added\n", "edge configuration: llm.edge.aaaa → llm.edge.bbbb\n  + line 0\n",
         "  + line 39\n  and 2 more lines (--json has all)\n1 service unchanged\n",
+    ],
+    "dora": [
+        "releases 4 to 12, from 2026-11-02 ", " until now (7 days)\n",
+        "deployment frequency   1.3 a day          9 deployments; 7 of them good\n",
+        "lead time for changes  84 min median      3 good deployments; left out: 2 without a commit's time, 1 with unc",
+        "ommitted changes, 1 of the same commit\n                       2.1 days at worst  3 releases: too few ",
+        "33%                9 deployments; failed: 6 rolled back, 7 undone by 8, 12 failed\n",
+        "73 s median        2 failed deployments; 1 not recovered yet\n",
+        "! releases before 4 are not counted: `releases.keep` says how many are kept\n",
+        "failed: failed, rolled back, interrupted, or undone by a rollback within 24 h\ntoo few: less than 5\n",
     ],
 }  # fmt: skip
