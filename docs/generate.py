@@ -28,6 +28,7 @@ SECTIONS: dict[type[BaseModel], str] = {
     models.Secret: "secrets.NAME",
     models.Edge: "edge",
     models.Network: "network",
+    models.Swarm: "swarm",
     models.Docker: "docker",
     models.Images: "images",
     models.Releases: "releases",

@@ -17,6 +17,7 @@ from llmdeploy.cli import (
     rollback,
     scale,
     secretfiles,
+    swarm,
     trust,
     update,
     upkeep,
@@ -101,6 +102,7 @@ action(ACTIONS, epilog="Example: llmdeploy staging unlock --force -m 'the runner
 action(ACTIONS, epilog="Example: llmdeploy staging prune --yes")(upkeep.prune)
 action(ACTIONS, epilog="Example: llmdeploy staging trust; exit code 5 when a host cannot be reached.")(trust.trust)
 ACTIONS.add_typer(secretfiles.SECRETS, name="secrets")
+ACTIONS.add_typer(swarm.SWARM, name="swarm")
 
 
 def main() -> int:

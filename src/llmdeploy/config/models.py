@@ -268,6 +268,16 @@ class Network(Model):
     )
 
 
+class Swarm(Model):
+    """The cluster itself."""
+
+    autolock: bool = Field(
+        default=False,
+        description="managers are locked after a restart of their Docker, until `swarm unlock` gives them the key; "
+        "without it their disk does not tell the cluster's secrets",
+    )
+
+
 class Docker(Model):
     """What is done about Docker on the hosts."""
 
@@ -326,6 +336,7 @@ class Settings(Model):
     deadline: Seconds = Field(default=900.0, description="for a whole release")
     network: Network = Field(default=Network(), description="the network that all services share")
     edge: Edge = Field(default=Edge(build=Build(context="edge")), description="the edge proxy")
+    swarm: Swarm = Field(default=Swarm(), description="the cluster that the hosts form")
     docker: Docker = Field(default=Docker(), description="Docker on the hosts")
     images: Images = Field(default=Images(), description="images that no registry has")
     releases: Releases = Field(default=Releases(), description="the history that a rollback can go back to")

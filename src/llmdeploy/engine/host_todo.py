@@ -12,11 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import firewall, host_checks, host_images
+from .host import LOCKED, UNLOCK
 from .host_checks import Facts, Problem
 
 GROUP_LABEL = "group."
 EDGE_LABEL = "llmdeploy.edge"
 STACK_LABEL = "llmdeploy.stack"
+AUTOLOCK = {
+    "on": "have managers locked after a restart",
+    "off": "have managers locked after a restart no longer",
+}
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,11 @@ class Site:
         """Whether the cluster that this host manages was set up for this stack."""
         network = self.facts[host]["docker"]["cluster"]["network"] or {"labels": {}}
         return bool(network["labels"].get(STACK_LABEL) == self.variables["llmdeploy_stack"])
+
+    @property
+    def locked(self) -> list[str]:
+        """Managers whose Swarm waits for its unlock key: they tell nothing of the cluster."""
+        return [host for host in self.facts if self.swarm(host)["state"] == "locked"]
 
     @property
     def nodes(self) -> dict[str, Mapping[str, Any]]:
@@ -106,6 +116,7 @@ def summary(todo: Mapping[str, Any]) -> list[str]:
     lines += [f"{host}: become a manager" for host in cluster["promote"]]
     lines += [f"{host}: set node labels" for host in cluster["label"] if host not in cluster["join"]]
     lines += ["create the network"] if cluster["network"] else []
+    lines += [AUTOLOCK[cluster["autolock"]]] if cluster["autolock"] else []
     lines += [f"make the image {ref}" for ref in images["make"]]
     lines += [f"{host}: deliver {', '.join(refs)}" for host, refs in images["deliver"].items()]
     lines += [
@@ -196,11 +207,13 @@ def _member_problems(site: Site, host: str) -> Iterator[Problem]:
     if swarm["state"] == "inactive" or host == site.base:
         return
     if swarm["state"] == "locked":
-        yield _problem(host, "swarm", "error", "its Swarm is locked", f"on {host}: docker swarm unlock")
+        yield _problem(host, "swarm", "error", LOCKED, UNLOCK)
     elif swarm["state"] == "error":
         message = f"its membership in a Swarm is broken: {swarm['error']}"
         hint = f"on {host}: docker swarm leave --force, then deploy again"
         yield _problem(host, "swarm", "error", message, hint)
+    elif node is None and not site.base and site.locked:
+        return  # a locked manager does not tell whether it is ours; that it is locked is told
     elif node is None:
         yield _foreign(site, host, swarm)
     elif node["state"] != "ready":
@@ -315,11 +328,12 @@ def _cluster(site: Site) -> dict[str, Any]:
     join = _joining(site)
     found = site.facts[site.base]["docker"]["cluster"]["network"] if site.base else None
     todo: dict[str, Any] = {
-        "init": not site.base,
+        "init": not site.base and not site.locked,
         "join": join,
         "promote": [host for host in members if host in site.managers and members[host]["role"] != "manager"],
         "label": [*labels, *join],
         "network": found is None,
+        "autolock": _autolock(site),
     }
     first = site.base or site.managers[0]
     return {
@@ -328,6 +342,13 @@ def _cluster(site: Site) -> dict[str, Any]:
         "nodes": {host: node["id"] for host, node in members.items()},
         "addresses": {host: advertised(site, host) or "127.0.0.1" for host in (first, *join)},
     }
+
+
+def _autolock(site: Site) -> str:
+    """What becomes of it: `on` or `off`, empty where it stays as it is."""
+    wanted = bool((site.variables.get("llmdeploy_swarm") or {}).get("autolock"))
+    now = bool(site.base and site.swarm(site.base).get("autolock"))
+    return "" if wanted == now else "on" if wanted else "off"
 
 
 # --- images and edge

@@ -22,6 +22,7 @@ KINDS: dict[str, Callable[[Data, bool], Lines]] = {
     "release": releases.release,
     "difference": releases.difference,
     "unlock": upkeep.unlock,
+    "swarm-unlocked": upkeep.swarm_unlocked,
     "prune": upkeep.prune,
     "trust": trust.trust,
     "secrets": secrets.secrets,
