@@ -276,6 +276,11 @@ class Swarm(Model):
         description="managers are locked after a restart of their Docker, until `swarm unlock` gives them the key; "
         "without it their disk does not tell the cluster's secrets",
     )
+    allow_from: list[Cidr] = Field(
+        default=[],
+        description="networks that may use Swarm's own ports (2377, 7946, 4789) beside the hosts and the nodes of the "
+        "cluster; 0.0.0.0/0: everybody, no rule is made for them",
+    )
 
 
 class Docker(Model):

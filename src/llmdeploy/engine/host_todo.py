@@ -120,7 +120,7 @@ def summary(todo: Mapping[str, Any]) -> list[str]:
     lines += [f"make the image {ref}" for ref in images["make"]]
     lines += [f"{host}: deliver {', '.join(refs)}" for host, refs in images["deliver"].items()]
     lines += [
-        f"{host}: {'restrict who may use published ports' if text else 'open published ports to everybody'}"
+        f"{host}: {'restrict who may use its ports' if text else 'open its ports to everybody'}"
         for host, text in todo["firewall"].items()
     ]
     return lines + [f"{host}: put the edge's configuration in place" for host in todo["edge"]]
@@ -155,17 +155,43 @@ def _host_problems(site: Site, host: str) -> list[Problem]:
 
 
 def _firewall(site: Site) -> dict[str, str]:
-    """Host → the script that it lacks: of its published ports, or of none any more."""
-    addresses = {str(value) for host in site.facts for value in (advertised(site, host), _named(site, host))}
-    own = sorted(address for address in addresses if _is_address(address))
-    wanted = firewall.script(site.variables.get("llmdeploy_allow") or {}, own)
+    """Host → the script that it lacks: of its published ports and Swarm's, or of none any more."""
+    own, allowed = _own_addresses(site), site.variables.get("llmdeploy_allow") or {}
     found = {}
     for host in site.facts:
-        text = wanted if host in site.variables["llmdeploy_edge"]["hosts"] else ""
+        published = allowed if host in site.variables["llmdeploy_edge"]["hosts"] else {}
+        text = firewall.script(published, own, _swarm_users(site, host))
         now = site.facts[host].get("firewall") or {"sha256": "", "intact": False}
         if firewall.sha(text) != now["sha256"] or (text and (site.full or not now["intact"])):
             found[host] = text
     return found
+
+
+def _own_addresses(site: Site) -> list[str]:
+    """Every address that a host of the inventory or a node of the cluster may be seen under by the others.
+
+    A node's is the one that the managers see it under, whatever is translated on the way. New hosts are among them
+    before they join.
+    """
+    found = {str(value) for host in site.facts for value in (advertised(site, host), _named(site, host))}
+    for host, facts in site.facts.items():
+        swarm = site.swarm(host)
+        managers = (str(one).rpartition(":")[0].strip("[]") for one in swarm.get("managers") or ())
+        found |= {facts["address"], str(swarm.get("address") or ""), *managers}
+    found |= {str(node["address"]) for node in site.nodes.values()}
+    return sorted(address for address in found if _is_address(address))
+
+
+def _swarm_users(site: Site, host: str) -> Sequence[str] | None:
+    """Who may use Swarm's ports on the host beside the stack's own hosts; None: everybody.
+
+    This machine, as the only host, keeps its packet filter as it is.
+    """
+    networks: Sequence[str] | None = (site.variables.get("llmdeploy_swarm") or {}).get("allow_from")
+    if networks is None or (len(site.hosts) == 1 and not site.hosts[host].get("llmdeploy_ssh")):
+        return None
+    everybody = any(ipaddress.ip_network(one, strict=False).prefixlen == 0 for one in networks)
+    return None if everybody else networks
 
 
 def _named(site: Site, host: str) -> str:
@@ -174,10 +200,9 @@ def _named(site: Site, host: str) -> str:
 
 def _is_address(text: str) -> bool:
     try:
-        ipaddress.ip_address(text)
+        return not (ipaddress.ip_address(text).is_unspecified or ipaddress.ip_address(text).is_loopback)
     except ValueError:
         return False
-    return True
 
 
 # --- cluster
