@@ -229,7 +229,6 @@ def test_autolock_goes_with_its_setting(site: Site) -> None:
     assert steps == ["have managers locked after a restart no longer"]
     ok(site.run("staging deploy --plain", off))
     assert ok(site.run("staging plan --json", off)).data["steps"] == []
-    assert "no unlock key" in site.lab["head"].docker("swarm unlock-key").stdout
     assert "there is no key" in ok(site.run("staging swarm unlock-key"), 1).stderr
 
 
