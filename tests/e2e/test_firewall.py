@@ -159,9 +159,7 @@ def test_what_is_left_on_hosts_is_roots_and_nobody_else_writes_or_reads_more_tha
 
 def test_the_rules_outlive_docker_and_the_host(site: Site) -> None:
     head = site.lab["head"]
-    head.exec("kill -9 $(pidof dockerd); sleep 2; rm -f /var/run/docker.pid")
-    head.exec("service docker start || (setsid dockerd </dev/null >/dev/null 2>&1 &)")
-    head.wait()
+    head.crash_docker()
     as_restricted(site)
     head.kill()
     time.sleep(1)

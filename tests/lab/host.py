@@ -134,6 +134,12 @@ class Host:
         docker("start", self.container)
         self.wait()
 
+    def crash_docker(self) -> None:
+        """Kill Docker's daemon and start it again; what it leaves behind on the way is as after any crash."""
+        self.exec("kill -9 $(pidof dockerd); sleep 1; rm -f /var/run/docker.pid")
+        self.exec("service docker start || (setsid dockerd </dev/null >/dev/null 2>&1 &)")
+        self.wait()
+
     def pause(self) -> None:
         """Freeze every process of the host."""
         docker("pause", self.container)

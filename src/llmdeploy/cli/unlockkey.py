@@ -91,23 +91,21 @@ def _given(session: Session) -> Iterator[tuple[str, str]]:
 
 
 def open_all(session: Session, closed: Sequence[Access], offers: Iterator[tuple[str, str]]) -> str:
-    """Unlocks `closed` with the first key that fits the first of them. Out: where it is from.
+    """Unlocks `closed` with the first key that fits. Out: where it is from.
 
+    All at once: where no manager is left, each waits until most of them are back.
     Raises UsageError where nobody has a key, LlmdeployError where none fits or a manager does not come back.
     """
-    refused: LlmdeployError | None = None
+    refused: list[LlmdeployError] = []
     for key, source in offers:
-        try:
-            unlock(closed[0], key)
-        except LlmdeployError as error:
-            refused = error
-            session.note(f"the key from {source} does not do: {error.message}")
-            continue
-        for access in closed[1:]:
-            unlock(access, key)
-        return source
-    if refused is not None:
-        raise refused
+        refused = [error for error in unlock(closed, key).values() if error]
+        if not refused:
+            return source
+        if len(refused) < len(closed):
+            break  # it fits
+        session.note(f"the key from {source} does not do: {refused[0].message}")
+    if refused:
+        raise LlmdeployError(together("not every manager was unlocked", refused))
     raise UsageError(
         "nobody has the unlock key: no other manager is unlocked, and it is not stored",
         hint=f"llmdeploy {session.command} asks for it on a terminal, or reads it from standard input",

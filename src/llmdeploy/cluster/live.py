@@ -43,6 +43,7 @@ def manager(accesses: Sequence[Access]) -> Iterator[Docker | None]:
     can are locked.
     """
     reasons: list[LlmdeployError] = []
+    closed: list[LlmdeployError] = []
     for access in accesses:
         try:
             found = run(access, ["sh", "-c", "test -S /var/run/docker.sock && echo yes || echo no"], timeout=10)
@@ -55,14 +56,14 @@ def manager(accesses: Sequence[Access]) -> Iterator[Docker | None]:
         with docker_socket(access) as path:
             docker = Docker(patience=PATIENCE, base_url=f"unix://{path}")
             try:
-                found_one = _if_manager(docker, access.host)
+                usable = _if_manager(docker, access.host)
             except SwarmLockedError as error:
-                reasons.insert(0, error)
+                closed.append(error)
                 continue
-            yield found_one
+            yield usable
         return
-    if isinstance(reasons[0], SwarmLockedError):
-        raise SwarmLockedError(together("no manager can be used", reasons), hint=reasons[0].hint)
+    if closed:
+        raise SwarmLockedError(together("no manager can be used", [*closed, *reasons]), hint=closed[0].hint)
     raise UnreachableError(together("no manager can be reached", reasons), hint=reasons[0].hint)
 
 

@@ -16,7 +16,7 @@ from llmdeploy.engine.host import LOCKED, UNLOCK
 from llmdeploy.errors import LlmdeployError, SwarmLockedError
 
 PATIENCE = 20.0  # seconds for one look
-TAKES = 40.0  # seconds until a manager that was given the key is one again: Docker itself waits for 20
+TAKES = 40.0  # seconds until managers that were given the key are managers again: they have to find each other
 
 _ASK = """
 def ask(path):
@@ -42,12 +42,12 @@ print(json.dumps({"error": found.get("error", ""), "key": (found.get("found") or
 )
 _UNLOCK = """
 def unlock(key, seconds):
-    try:
-        Engine().call("POST", "/swarm/unlock", {"UnlockKey": key}, timeout=30)
-    except EngineError as error:
-        if "Timeout was reached" not in str(error):  # it goes on in the background
-            return str(error)
     end = time.monotonic() + seconds
+    try:
+        Engine().call("POST", "/swarm/unlock", {"UnlockKey": key}, timeout=seconds)
+    except EngineError as error:
+        if not any(text in str(error) for text in ("Timeout was reached", "timed out")):  # else it goes on by itself
+            return str(error)
     while True:
         swarm = Engine().call("GET", "/info")["Swarm"]
         if swarm["LocalNodeState"] == "active" and swarm["ControlAvailable"]:
@@ -83,14 +83,21 @@ def key_of(access: Access) -> str:
     return _ask(access, _KEY)["key"]
 
 
-def unlock(access: Access, key: str) -> None:
-    """Unlocks one manager. Raises LlmdeployError, of a wrong key for example; the key is not in the message."""
+def unlock(accesses: Sequence[Access], key: str) -> dict[str, LlmdeployError | None]:
+    """Unlocks managers, at once. Out: host name → why it is not unlocked, a wrong key for example; None where it is.
+
+    The key is in no message.
+    """
     text = f"KEY, SECONDS = {json.dumps(key)}, {TAKES:g}\n{_UNLOCK}"
-    try:
-        _ask(access, text, timeout=TAKES + PATIENCE)
-    except LlmdeployError as error:
-        error.message = error.message.replace(key, "***")
-        raise
+
+    def one(access: Access) -> None:
+        try:
+            _ask(access, text, timeout=TAKES + PATIENCE)
+        except LlmdeployError as error:
+            error.message = error.message.replace(key, "***")
+            raise
+
+    return on_all(accesses, one)
 
 
 def _ask(access: Access, script: str, timeout: float = PATIENCE) -> dict[str, str]:

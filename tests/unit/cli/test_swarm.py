@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,16 @@ class Managers:
         self.states = states
         self.key = KEY
         self.tried: list[str] = []
+        self.broken: tuple[str, ...] = ()
 
-    def unlock(self, access: Access, key: str) -> None:
+    def unlock(self, accesses: Sequence[Access], key: str) -> dict[str, LlmdeployError | None]:
         self.tried.append(key)
-        if key != KEY:
-            raise LlmdeployError(f"{access.host}: Docker says: invalid key")
-        self.states[access.host] = "manager"
+        found: dict[str, LlmdeployError | None] = {}
+        for host in (access.host for access in accesses):
+            fits = key == KEY and host not in self.broken
+            found[host] = None if fits else LlmdeployError(f"{host}: Docker says: invalid key")
+            self.states[host] = "manager" if fits else "locked"
+        return found
 
 
 @pytest.fixture
@@ -95,7 +100,16 @@ def test_a_manager_that_is_unlocked_gives_the_key_to_the_others(call: Call, clus
     assert said.code == 0
     assert "unlocked a, c with the key from b" in said.out
     assert KEY not in shown(said)
-    assert cluster.tried == [KEY, KEY]
+    assert cluster.tried == [KEY]
+
+
+def test_one_that_stays_locked_is_told_and_no_other_key_tried(call: Call, cluster: Managers) -> None:
+    cluster.states |= {"a": "locked", "c": "locked"}
+    cluster.broken = ("c",)
+    said = call("dev", "swarm", "unlock")
+    assert said.code == 1
+    assert "c: Docker says" in said.err
+    assert cluster.tried == [KEY]
 
 
 def test_a_manager_alone_is_unlocked_with_the_stored_key(call: Call, cluster: Managers) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
 
 import pytest
 
-from llmdeploy.cluster import locked
+from llmdeploy.cluster import live, locked
 from llmdeploy.cluster.access import Access
-from llmdeploy.errors import LlmdeployError
+from llmdeploy.engine.api import DockerError
+from llmdeploy.errors import SwarmLockedError
 
-# A host without Docker that runs what it is given as a host does, and keeps its command line for us.
 HERE = Access("a", "10.0.0.1", (), become=False)
 KEY = "SWMKEY-1-marked"
 
@@ -47,9 +49,9 @@ def test_states(host: Said) -> None:
 
 def test_a_wrong_key_is_not_in_the_message(host: Said) -> None:
     host.answer = f'{{"error": "invalid key {KEY}"}}'
-    with pytest.raises(LlmdeployError) as problem:
-        locked.unlock(HERE, KEY)
-    assert problem.value.message == "a: Docker says: invalid key ***"
+    problem = locked.unlock([HERE], KEY)["a"]
+    assert problem is not None
+    assert problem.message == "a: Docker says: invalid key ***"
     assert KEY in host.texts[0]
 
 
@@ -63,5 +65,54 @@ def test_the_key_is_on_no_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Access, "command", command)
     with pytest.raises(KeyError):
-        locked.unlock(HERE, KEY)
+        locked.unlock([HERE], KEY)
     assert lines == [["python3", "-I", "-"]]
+
+
+class Engines:
+    """Docker of several managers, some of them locked."""
+
+    def __init__(self, *locked_hosts: str) -> None:
+        self.locked_hosts = locked_hosts
+
+    @contextmanager
+    def socket(self, access: Access) -> Iterator[str]:
+        yield access.host
+
+    def open(self, *, patience: float, base_url: str) -> Engines.One:
+        return Engines.One(base_url.removeprefix("unix://"), self.locked_hosts)
+
+    class One:
+        """What is asked of it first."""
+
+        def __init__(self, host: str, locked_hosts: Sequence[str]) -> None:
+            self.host, self.locked_hosts = host, locked_hosts
+
+        def hosts(self) -> dict[str, str]:
+            if self.host in self.locked_hosts:
+                raise DockerError("Swarm is encrypted and needs to be unlocked before it can be used. Please use …")
+            return {"n1": self.host}
+
+
+MANAGERS = [Access(name, name, (), become=False) for name in "abc"]
+
+
+def opened(monkeypatch: pytest.MonkeyPatch, engines: Engines) -> str:
+    """The manager that a verb works through."""
+    monkeypatch.setattr(live, "run", lambda *_, **__: "yes\n")
+    monkeypatch.setattr(live, "docker_socket", engines.socket)
+    monkeypatch.setattr(live, "Docker", engines.open)
+    with live.manager(MANAGERS) as docker:
+        return cast("Any", docker).host  # type: ignore[no-any-return]
+
+
+def test_a_manager_that_is_locked_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert opened(monkeypatch, Engines("a", "b")) == "c"
+
+
+def test_when_all_are_locked_that_is_said_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SwarmLockedError) as problem:
+        opened(monkeypatch, Engines("a", "b", "c"))
+    assert "a: its Swarm is locked" in problem.value.message
+    assert problem.value.hint == "llmdeploy ENV swarm unlock"
+    assert problem.value.exit_code == 1
