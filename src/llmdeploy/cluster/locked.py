@@ -41,16 +41,21 @@ print(json.dumps({"error": found.get("error", ""), "key": (found.get("found") or
 """
 )
 _UNLOCK = """
+GOES_ON = ("Timeout was reached", "timed out", "not locked")  # it takes its time, or has been done
+
 def unlock(key, seconds):
     end = time.monotonic() + seconds
     try:
-        Engine().call("POST", "/swarm/unlock", {"UnlockKey": key}, timeout=seconds)
+        Engine().call("POST", "/swarm/unlock", {"UnlockKey": key}, timeout=seconds / 2)
     except EngineError as error:
-        if not any(text in str(error) for text in ("Timeout was reached", "timed out")):  # else it goes on by itself
+        if not any(text in str(error) for text in GOES_ON):
             return str(error)
     while True:
-        swarm = Engine().call("GET", "/info")["Swarm"]
-        if swarm["LocalNodeState"] == "active" and swarm["ControlAvailable"]:
+        try:
+            swarm = Engine().call("GET", "/info")["Swarm"]
+        except EngineError as error:  # a node that starts lets wait
+            swarm = {"LocalNodeState": "starting", "Error": str(error)}
+        if swarm["LocalNodeState"] == "active" and swarm.get("ControlAvailable"):
             return ""
         if time.monotonic() > end:
             return "it is %s after %d s: %s" % (swarm["LocalNodeState"], seconds, swarm.get("Error", ""))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -12,6 +14,7 @@ import pytest
 from llmdeploy.cluster import live, locked
 from llmdeploy.cluster.access import Access
 from llmdeploy.engine.api import DockerError
+from llmdeploy.engine.host import EngineError
 from llmdeploy.errors import SwarmLockedError
 
 HERE = Access("a", "10.0.0.1", (), become=False)
@@ -53,6 +56,51 @@ def test_a_wrong_key_is_not_in_the_message(host: Said) -> None:
     assert problem is not None
     assert problem.message == "a: Docker says: invalid key ***"
     assert KEY in host.texts[0]
+
+
+class Daemon:
+    """What a host's Docker answers, one after the other; an exception is raised."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+
+    def __call__(self) -> Daemon:
+        return self
+
+    def call(self, *_: Any, **__: Any) -> Any:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+STARTS, UP = {"Swarm": {"LocalNodeState": "pending"}}, {"Swarm": {"LocalNodeState": "active", "ControlAvailable": True}}
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([None, UP], ""),
+        ([EngineError("POST /swarm/unlock: timed out"), EngineError("GET /info: timed out"), STARTS, UP], ""),
+        ([EngineError("swarm is not locked"), UP], ""),
+        ([EngineError("swarm could not be unlocked: invalid key provided")], "invalid key"),
+        ([None, *[STARTS] * 9], "it is pending after"),
+    ],
+    ids=["at once", "waits for others", "done before", "wrong key", "never"],
+)
+def test_what_a_host_does_with_a_key(capsys: pytest.CaptureFixture[str], answers: list[Any], said: str) -> None:
+    names = {
+        "Engine": Daemon(*answers),
+        "EngineError": EngineError,
+        "KEY": KEY,
+        "SECONDS": 1,
+        "time": time,
+        "json": json,
+    }
+    exec(locked._UNLOCK, names)
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert said in error
+    assert bool(said) == bool(error)
 
 
 def test_the_key_is_on_no_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
