@@ -30,6 +30,7 @@ SECTIONS: dict[type[BaseModel], str] = {
     models.Edge: "edge",
     models.Tls: "tls",
     models.Network: "network",
+    models.Swarm: "swarm",
     models.Docker: "docker",
     models.Images: "images",
     models.Releases: "releases",

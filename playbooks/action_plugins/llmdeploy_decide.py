@@ -11,7 +11,9 @@ from ansible.plugins.action import ActionBase
 
 from llmdeploy.engine import host_todo
 
-VARIABLES = ("stack", "managers", "builder", "images", "edge", "network", "docker", "requirements", "allow", "full")
+VARIABLES = (
+    "stack", "managers", "builder", "images", "edge", "network", "swarm", "docker", "requirements", "allow", "full",
+)  # fmt: skip
 
 
 class ActionModule(ActionBase):

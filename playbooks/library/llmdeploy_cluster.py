@@ -20,6 +20,7 @@ description:
   - Sets C(group.NAME=yes) for every group of a node and removes other C(group.) labels. Labels of others stay.
   - Makes nodes managers. Never takes that away.
   - Creates the overlay network. One that is there with other settings is an error.
+  - Turns autolock on or off. The key stays in the Swarm; it is not asked for here.
 options:
   nodes:
     description: The nodes by host name, each with C(id), C(groups) and C(manager).
@@ -33,6 +34,10 @@ options:
     description: The stack, for the label of the network.
     type: str
     required: true
+  autolock:
+    description: Whether managers are locked after a restart of their Docker.
+    type: bool
+    default: false
   deadline:
     description: Seconds to wait for every node to be ready.
     type: int
@@ -55,10 +60,18 @@ changes:
   description: What was changed, in words.
   returned: always
   type: list
+lines:
+  description: Notes for whoever runs this.
+  returned: always
+  type: list
 """
 
 
 MTU = "com.docker.network.driver.mtu"
+KEY_NEEDED = (
+    "a manager whose Docker restarts is locked from now on; keep the key: llmdeploy ENV swarm unlock-key --store, "
+    "or without --store to see it"
+)
 
 
 class Cluster:
@@ -70,6 +83,7 @@ class Cluster:
         self.engine = Engine(timeout=20)
         self.end = time.monotonic() + self.params["deadline"]
         self.changes: list[str] = []
+        self.lines: list[dict[str, str]] = []
 
     def run(self) -> dict[str, Any]:
         """Do all of it."""
@@ -77,9 +91,10 @@ class Cluster:
             for host, wanted in self.params["nodes"].items():
                 self.node(host, wanted)
             self.network()
+            self.autolock()
         except EngineError as error:
             self.fail(f"the Swarm refused: {error}", "docker node ls, on this manager")
-        return {"changed": bool(self.changes), "changes": self.changes}
+        return {"changed": bool(self.changes), "changes": self.changes, "lines": self.lines}
 
     def node(self, host: str, wanted: dict[str, Any]) -> None:
         """Role and labels of one node; somebody else may write at the same time, so each try reads it anew."""
@@ -137,6 +152,27 @@ class Cluster:
         )
         self.changes.append(f"network {wanted['name']} created")
 
+    def autolock(self) -> None:
+        """Whether managers need a key after a restart; somebody else may write at the same time."""
+        wanted = self.params["autolock"]
+        while True:
+            swarm = self.engine.call("GET", "/swarm")  # holds the join tokens: it stays in here
+            spec = swarm["Spec"]
+            encryption = spec.get("EncryptionConfig") or {}
+            if bool(encryption.get("AutoLockManagers")) == wanted:
+                return
+            spec["EncryptionConfig"] = {**encryption, "AutoLockManagers": wanted}
+            try:
+                self.engine.call("POST", f"/swarm/update?version={swarm['Version']['Index']}", spec)
+            except EngineError as error:
+                if "out of sequence" not in str(error) or time.monotonic() > self.end:
+                    raise
+                continue
+            self.changes.append(f"managers are {'' if wanted else 'not '}locked after a restart")
+            if wanted:
+                self.lines.append({"kind": "note", "level": "warning", "text": KEY_NEEDED})
+            return
+
     def until(self, probe: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
         """Ask until there is an answer or the deadline has passed."""
         while True:
@@ -170,6 +206,7 @@ def main() -> None:
             "nodes": {"type": "dict", "required": True},
             "network": {"type": "dict", "required": True},
             "stack": {"type": "str", "required": True},
+            "autolock": {"type": "bool", "default": False},
             "deadline": {"type": "int", "default": 60},
         }
     )

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Restrict who may use published ports."""
+"""Restrict who may use published ports, and Swarm's own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible.module_utils.engine.host import ADDRESSED, FIREWALL, FIREWALL_NOTE,
 DOCUMENTATION = r"""
 ---
 module: llmdeploy_firewall
-short_description: Restrict who may use published ports
+short_description: Restrict who may use published ports, and Swarm's own
 description:
   - Puts O(script) at C(/opt/llmdeploy/firewall), runs it, and has it run at each start of the host.
   - With systemd that is the unit C(llmdeploy-firewall), else an init script of that name.
@@ -32,7 +32,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Restrict who may use published ports
+- name: Restrict who may use ports
   llmdeploy_firewall:
     script: "{{ llmdeploy_todo.firewall[inventory_hostname] }}"
 """
@@ -103,8 +103,9 @@ class Firewall:
         done = self._command(str(FIREWALL))
         if done.returncode:
             self._module.fail_json(
-                msg=f"published ports cannot be restricted: {done.stderr.strip() or done.stdout.strip()}\n"
-                "→ has the host iptables, and its kernel connection tracking? or leave out allow_from"
+                msg=f"the use of ports cannot be restricted: {done.stderr.strip() or done.stdout.strip()}\n"
+                "→ has the host iptables, and its kernel connection tracking? else leave out allow_from at ports, and "
+                "set swarm.allow_from: [0.0.0.0/0]"
             )
         self._start_with_the_host()
         write(FIREWALL_NOTE, f"{firewall_rules()}\n", 0o600)

@@ -136,7 +136,10 @@ class Swarm:
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
         except OSError as error:
-            hint = f"open {PORTS} between the hosts; if the address is wrong, set llmdeploy_advertise_addr for it"
+            hint = (
+                f"open {PORTS} between the hosts; if the address is wrong, set llmdeploy_advertise_addr for it; if the "
+                "manager sees this host under another address, name that in swarm.allow_from"
+            )
             self.fail(f"cannot reach the manager at {self.params['manager']}: {error}", hint)
 
     def wait(self) -> dict[str, Any]:

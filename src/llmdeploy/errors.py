@@ -5,6 +5,7 @@ LlmdeployError              1  something failed
 ├── ConfigError             3  one or more problems in the configuration, each with its place
 ├── SecretsError            3  the secrets cannot be opened or had: no password, a wrong one, a program that fails
 ├── LockedError             4  somebody else is changing this environment
+├── SwarmLockedError        1  a manager's Swarm waits for its unlock key
 ├── UnreachableError        5  a host cannot be reached
 ├── UnhealthyError          7  a service, or the stack, is not healthy
 └── InterruptedRunError   130  the run was interrupted by the user or by a signal
@@ -114,6 +115,10 @@ class LockedError(LlmdeployError):
     """Another run holds the environment's lock, or changed the cluster in between."""
 
     exit_code = Exit.LOCKED
+
+
+class SwarmLockedError(LlmdeployError):
+    """A manager was restarted and its Swarm waits for its unlock key (`swarm.autolock`)."""
 
 
 class UnreachableError(LlmdeployError):

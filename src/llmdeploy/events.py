@@ -169,27 +169,28 @@ E = TypeVar("E", bound=Event)
 # Terminal sequences: CSI ("colour", "clear"), OSC and its kin (window title, links, up to their end), two-byte escapes.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?")
 # Control characters, C1 included, and what reverses or hides text; a tab and a line break are kept.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+ACTED_ON = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 
 def harmless(text: str) -> str:
     """In: any text of a host or container. Out: the same without anything a terminal would act on."""
-    return _CONTROLS.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n")))
+    return ACTED_ON.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n")))
 
 
 def map_text(event: E, change: Callable[[str], str]) -> E:
     """In: an event and a function on text. Out: the event with every text in it changed, lists and dicts included."""
-    fields = {item.name: _map_value(getattr(event, item.name), change) for item in dataclasses.fields(event)}
+    fields = {item.name: map_value(getattr(event, item.name), change) for item in dataclasses.fields(event)}
     return dataclasses.replace(event, **fields)
 
 
-def _map_value(value: Any, change: Callable[[str], str]) -> Any:
+def map_value(value: Any, change: Callable[[str], str]) -> Any:
+    """In: what JSON can hold, and a function on text. Out: the same with every text in it changed."""
     if isinstance(value, str):
         return change(value)
-    if isinstance(value, list):
-        return [_map_value(item, change) for item in value]
+    if isinstance(value, list | tuple):
+        return [map_value(item, change) for item in value]
     if isinstance(value, dict):
-        return {change(str(key)): _map_value(item, change) for key, item in value.items()}
+        return {change(key) if isinstance(key, str) else key: map_value(item, change) for key, item in value.items()}
     return value
 
 

@@ -14,7 +14,10 @@ from tests.lab import Host
 
 EVERY = 0.03  # seconds between two looks at the processes; a short-lived one may still be missed
 NOT_FILES = ("proc", "sys", "dev/pts")
-ENTITLED = "/mounts/secrets"  # where Docker mounts the tmpfs of a task's secrets on its host
+ENTITLED = (
+    "/mounts/secrets",  # where Docker mounts the tmpfs of a task's secrets on its host
+    "/var/lib/docker/swarm/",  # Swarm's own store, encrypted by itself
+)
 
 
 def forms(values: Sequence[str]) -> list[bytes]:
@@ -62,7 +65,7 @@ def on_host(host: Host, values: Sequence[str]) -> list[str]:
     skipped = " ".join(f"--exclude-dir={name.split('/')[-1]}" for name in NOT_FILES)
     patterns = " ".join(f"-e '{mark.decode()}'" for mark in forms(values))
     found = host.exec(f"grep -rslaF {skipped} {patterns} -- / 2>/dev/null", check=False).stdout.splitlines()
-    return [path for path in found if ENTITLED not in path]
+    return [path for path in found if not any(place in path for place in ENTITLED)]
 
 
 def in_docker(host: Host, values: Sequence[str]) -> list[str]:

@@ -100,7 +100,7 @@ def test_json_is_events_and_exactly_one_envelope_at_the_end(staging: Staging) ->
         "llmdeploy": 1, "command": "staging deploy", "status": "success", "exit_code": 0, "errors": [],
     }  # fmt: skip
     phases = [one["name"] for one in staging.first.events("phase")]
-    assert phases == ["Look", "Prepare", "Cluster", "Images", "Release"]
+    assert phases == ["Look", "Prepare", "Firewall", "Cluster", "Images", "Release"]
     assert staging.first.stderr == ""
 
 

@@ -17,7 +17,7 @@ from tests.e2e import leaks
 from tests.e2e.conftest import MakeImages, MakeProject
 from tests.e2e.runs import docker_on, services
 from tests.e2e.small import HOSTS, Site, make_site
-from tests.e2e.stack import COMMAND, Result, cli, ok, start
+from tests.e2e.stack import COMMAND, Result, cli, eventually, ok, start
 from tests.lab.fixtures import LabFactory
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
@@ -26,6 +26,7 @@ CATALOGUE = """
 stack: small
 edge: {build: edge, memory: 256MB}
 defaults: {build: demo, memory: 256MB, stop_grace: 3}
+swarm: {autolock: true}
 secrets:
   api_keys: {kind: given}
   signing: {kind: key-pair}
@@ -49,6 +50,7 @@ services:
 """
 PASSWORD, ANOTHER = "correct-horse-battery-7c41", "staple-battery-horse-91d0"
 KEYS = "marked-4c1fe0c2a9,marked-8d20b75e13"
+TOKENS = ["SWMTKN-1-", "SWMKEY-1-"]  # how join tokens and the unlock key of a Swarm begin
 FAILING = ["services.secrets-service.environment.DEMO_UNHEALTHY=1", "services.secrets-service.update.deadline=12"]
 
 
@@ -61,6 +63,12 @@ def site(lab_factory: LabFactory, make_project: MakeProject, make_images: MakeIm
     file.chmod(0o600)
     yield made
     lab.down()
+
+
+@pytest.fixture(scope="module")
+def said() -> list[Result]:
+    """What commands have said that `test_nothing_leaks` looks through."""
+    return []
 
 
 def given(site: Site, words: str, value: str) -> subprocess.CompletedProcess[str]:
@@ -109,8 +117,19 @@ def test_what_is_generated_is_encrypted_and_what_people_set_is_kept(site: Site) 
     assert (value(site, "api_keys"), value(site, "session")) == (KEYS, session)
 
 
-def test_each_service_is_given_its_own_and_no_other(site: Site) -> None:
-    ok(site.run("staging deploy --plain"))
+def swarms_own(site: Site) -> list[str]:
+    """The join tokens and the unlock key, as the cluster has them."""
+    asked = ("join-token --quiet manager", "join-token --quiet worker", "unlock-key --quiet")
+    found = [site.lab["head"].docker(f"swarm {words}").stdout.strip() for words in asked]
+    assert [one.startswith(tuple(TOKENS)) for one in found] == [True] * 3
+    return found
+
+
+def test_each_service_is_given_its_own_and_no_other(site: Site, said: list[Result]) -> None:
+    with leaks.watched(TOKENS) as processes:
+        said.append(ok(site.run("staging deploy --plain -vvv")))
+    assert not processes
+    assert "swarm unlock-key --store" in said[0].stdout, "who turns autolock on has to know about the key"
     assert read(site, "secrets-service", "api_keys") == KEYS
     assert read(site, "secrets-service", "session.key") == value(site, "session")
     assert read(site, "billing", "signing.pub").rstrip() == value(site, "signing.pub").rstrip()
@@ -153,11 +172,23 @@ def test_another_password(site: Site) -> None:
     assert value(site, "session") == before
 
 
-def test_nothing_leaks(site: Site, tmp_path: Path) -> None:
-    """Every verb that a secret passes through, also those that fail and those that are stopped."""
+def test_a_manager_that_was_restarted_is_locked_until_it_is_given_the_key(site: Site, said: list[Result]) -> None:
+    said.append(ok(site.run("staging swarm unlock-key --store")))
+    site.lab["head"].crash_docker()
+    for words in ("deploy --plain", "status", "doctor", "rollback --yes"):
+        refused = ok(site.run(f"staging {words}"), 1)
+        assert "its Swarm is locked" in refused.stdout + refused.stderr, words
+        assert "llmdeploy ENV swarm unlock" in refused.stdout + refused.stderr, words
+    said.append(ok(site.run("staging swarm unlock")))
+    assert "unlocked head-server with the key from environments/staging.secrets.yml" in said[-1].stdout
+    eventually("all is healthy", lambda: site.run("staging status").code == 0, 60)
+
+
+def test_nothing_leaks(site: Site, said: list[Result], tmp_path: Path) -> None:
+    """Every verb that a secret passes through, also those that fail and those that are stopped; Swarm's own as well."""
     private = value(site, "signing").splitlines()[1]
-    marks = [*KEYS.split(","), value(site, "session"), private, PASSWORD, ANOTHER]
-    results: list[Result] = []
+    marks = [*KEYS.split(","), value(site, "session"), private, PASSWORD, ANOTHER, *swarms_own(site)]
+    results = said
     with leaks.watched(marks) as processes:
         results.append(ok(site.run("staging deploy --full --plain -vvv")))
         results.append(ok(site.run("staging deploy --plain -vvv", *FAILING), 6))
@@ -186,6 +217,15 @@ def test_nothing_leaks(site: Site, tmp_path: Path) -> None:
     for host in site.lab:
         assert leaks.on_host(host, marks) == []
         assert leaks.in_docker(host, marks) == []
+
+
+def test_autolock_goes_with_its_setting(site: Site) -> None:
+    off = "swarm.autolock=false"
+    steps = ok(site.run("staging plan --json", off), 10).data["steps"]
+    assert steps == ["have managers locked after a restart no longer"]
+    ok(site.run("staging deploy --plain", off))
+    now = ["info", "--format", "{{.Swarm.Cluster.Spec.EncryptionConfig.AutoLockManagers}}"]
+    assert site.lab["head"].docker(now).stdout.strip() == "false"
 
 
 def test_a_search_that_finds_nothing_can_find_something(site: Site, tmp_path: Path) -> None:

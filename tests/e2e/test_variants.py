@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,20 @@ import yaml
 
 from tests.e2e.conftest import MakeImages, MakeProject
 from tests.e2e.runs import docker_on, lab_snapshot, services, tasks
-from tests.e2e.stack import SERVICES, SERVING, Project, chat, cli, grpc_call, grpc_health, in_terminal, ok, request
+from tests.e2e.stack import (
+    COMMAND,
+    SERVICES,
+    SERVING,
+    Project,
+    chat,
+    cli,
+    eventually,
+    grpc_call,
+    grpc_health,
+    in_terminal,
+    ok,
+    request,
+)  # fmt: skip
 from tests.lab import Host, Lab, shell
 from tests.lab.fixtures import LabFactory
 
@@ -141,6 +155,29 @@ def test_a_yaml_inventory_with_ports_users_and_a_password(three: Site) -> None:
     assert [name for name, found in after.tasks.items() if found != before.tasks[name]] == ["rate-limiter"]
     rows = ok(cli(three.project, "staging status --json")).data["services"]
     assert {row["name"] for row in rows if row["state"] == "healthy"} == {"edge", *SERVICES}
+
+
+def test_managers_that_are_locked_are_unlocked_by_another_or_all_together(three: Site) -> None:
+    """Those that are locked all wait for each other: none is a manager again before most of them are."""
+    project, lab = three.project, three.lab
+    lock = ["--set", "swarm.autolock=true"]
+    ok(cli(project, ["staging", "deploy", "--yes", "--plain", *lock]))
+    key = ok(cli(project, "staging swarm unlock-key")).stdout.strip()
+    lab["a"].crash_docker()
+    assert cli(project, "staging status").code in (0, 7), "another manager tells"
+    assert "its Swarm is locked" in ok(cli(project, "staging doctor"), 1).stdout
+    assert "with the key from" in ok(cli(project, "staging swarm unlock")).stdout
+    for host in lab:
+        host.crash_docker()
+    assert ok(cli(project, "staging status"), 1).stderr.count("its Swarm is locked") == 3
+    given = subprocess.run(
+        [str(COMMAND), "staging", "swarm", "unlock"],
+        cwd=project.root, env=project.environ({}), input=f"{key}\n", capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert given.returncode == 0, given
+    assert "with the key from standard input" in given.stdout
+    assert key not in given.stdout + given.stderr
+    eventually("all is healthy", lambda: cli(project, "staging status").code == 0, 120)
 
 
 # --- other services on one host, with no change in the program. These tests build on one another, in this order.

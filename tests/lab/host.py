@@ -36,10 +36,11 @@ RUN_OPTIONS = (
     # The demo's gRPC ports: a connection that was given one of them kept an edge from starting (README, limits).
     "--sysctl=net.ipv4.ip_local_reserved_ports=50051,50055,50061,50062",
 )
-READY = """
+DOCKER_ANSWERS = "until curl -fs -o /dev/null --unix-socket /run/docker.sock http://docker/_ping; do sleep 0.1; done"
+READY = f"""
 until [ -s /run/sshd.pid ]; do sleep 0.1; done
 [ -x /usr/sbin/dockerd ] || exit 0
-until curl -fs -o /dev/null --unix-socket /run/docker.sock http://docker/_ping; do sleep 0.1; done
+{DOCKER_ANSWERS}
 """
 
 
@@ -133,6 +134,12 @@ class Host:
         """Give the power back and wait until the host answers; its disk and keys are as they were."""
         docker("start", self.container)
         self.wait()
+
+    def crash_docker(self) -> None:
+        """Kill Docker's daemon and start it again; what it leaves behind on the way is as after any crash."""
+        self.exec("kill -9 $(pidof dockerd); sleep 1; rm -f /var/run/docker.pid")
+        self.exec("service docker start || (setsid dockerd </dev/null >/dev/null 2>&1 &)")
+        self.exec(f"timeout {READY_DEADLINE} sh -c '{DOCKER_ANSWERS}'")
 
     def pause(self) -> None:
         """Freeze every process of the host."""

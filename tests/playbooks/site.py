@@ -170,6 +170,7 @@ def render(folder: Path, hosts: Mapping[str, dict[str, Any]], **variables: Any) 
         "llmdeploy_environment": "test",
         "llmdeploy_run_dir": str(folder),
         "llmdeploy_network": {"name": "llm-network", "encrypted": False, "mtu": None, "subnet": None},
+        "llmdeploy_swarm": {"autolock": False, "allow_from": ["0.0.0.0/0"]},
         "llmdeploy_docker": {"install": True, "log_max_size": "10m", "log_max_file": 3},
         "llmdeploy_managers": names[:1],
         "llmdeploy_builder": names[0],

@@ -10,6 +10,7 @@ from llmdeploy.errors import EXIT_MEANING, ConfigError, Exit, LlmdeployError, Pr
     ("name", "code"),
     [
         ("LlmdeployError", 1), ("UsageError", 2), ("SecretsError", 3), ("LockedError", 4), ("UnreachableError", 5),
+        ("SwarmLockedError", 1),
         ("UnhealthyError", 7), ("InterruptedRunError", 130),
     ],
 )  # fmt: skip

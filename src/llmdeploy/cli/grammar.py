@@ -19,7 +19,7 @@ from llmdeploy.project import find_project
 ACTIONS = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 COMMON_FLAGS = ("--json", "--plain", "--quiet", "--verbose", "--ask-become-pass", "-q", "-v", "-vv", "-vvv")
 COMMON_VALUES = ("--project", "--set")
-GROUPS = ("secrets", "tls")  # actions with verbs of their own
+GROUPS = ("secrets", "swarm", "tls")  # actions with verbs of their own
 
 
 class ActionGroup(TyperGroup):

@@ -17,6 +17,7 @@ from llmdeploy.cli import (
     rollback,
     scale,
     secretfiles,
+    swarm,
     tls,
     trust,
     update,
@@ -103,6 +104,7 @@ action(ACTIONS, epilog="Example: llmdeploy staging unlock --force -m 'the runner
 action(ACTIONS, epilog="Example: llmdeploy staging prune --yes")(upkeep.prune)
 action(ACTIONS, epilog="Example: llmdeploy staging trust; exit code 5 when a host cannot be reached.")(trust.trust)
 ACTIONS.add_typer(secretfiles.SECRETS, name="secrets")
+ACTIONS.add_typer(swarm.SWARM, name="swarm")
 ACTIONS.add_typer(tls.TLS, name="tls")
 
 

@@ -124,7 +124,7 @@ def make_plan(
 
 def _deliveries(todo: Mapping[str, Any]) -> list[str]:
     """What an update does on hosts."""
-    nothing = {"init": False, "join": {}, "promote": [], "label": [], "network": False}
+    nothing = {"init": False, "join": {}, "promote": [], "label": [], "network": False, "autolock": ""}
     return host_todo.summary({**todo, "prepare": [], "cluster": nothing, "firewall": {}, "edge": []})
 
 

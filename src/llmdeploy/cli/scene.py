@@ -17,7 +17,7 @@ from llmdeploy.cluster.remote import together
 from llmdeploy.cluster.stacks import stack_of
 from llmdeploy.engine import ledger
 from llmdeploy.engine.api import Docker, DockerError, Json
-from llmdeploy.errors import LlmdeployError, UnreachableError
+from llmdeploy.errors import LlmdeployError, SwarmLockedError, UnreachableError
 from llmdeploy.render.manifest import Deliveries
 
 GROUP_LABEL = "group."
@@ -147,6 +147,9 @@ def last_good(releases: list[Entry], environment: str) -> Entry:
 
 
 def _no_manager(connection: Connection, errors: list[LlmdeployError]) -> LlmdeployError:
+    closed = [error for error in errors if isinstance(error, SwarmLockedError)]
+    if closed:
+        return SwarmLockedError(together("no manager of the cluster can be used", errors), hint=closed[0].hint)
     if errors:
         return UnreachableError(together("no manager of the cluster can be reached", errors), hint=errors[0].hint)
     return LlmdeployError(f"{connection.name} has no cluster yet", hint=f"llmdeploy {connection.name} deploy")

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmdeploy.cluster.access import Access
+from llmdeploy.cluster.locked import locked
 from llmdeploy.cluster.relay import docker_socket
 from llmdeploy.cluster.remote import run, together
 from llmdeploy.engine.api import Docker, DockerError
 from llmdeploy.engine.spec import KIND_LABEL, STACK_LABEL
-from llmdeploy.errors import LlmdeployError, UnreachableError
+from llmdeploy.errors import LlmdeployError, SwarmLockedError, UnreachableError
 
 PATIENCE = 5.0  # seconds; a person is waiting
+LOCKED = "needs to be unlocked"  # of Docker's answer to whatever a locked manager is asked
 NO_CLUSTER = ("not a swarm manager", "not part of a swarm")
 Json = dict[str, Any]
 
@@ -37,9 +39,11 @@ class Live:
 def manager(accesses: Sequence[Access]) -> Iterator[Docker | None]:
     """Docker on the first manager that answers; None when Docker runs but there is no cluster yet, or no Docker.
 
-    Raises UnreachableError when no manager can be reached, with each one's reason.
+    Raises UnreachableError when no manager can be reached, with each one's reason; SwarmLockedError when those that
+    can are locked.
     """
     reasons: list[LlmdeployError] = []
+    closed: list[LlmdeployError] = []
     for access in accesses:
         try:
             found = run(access, ["sh", "-c", "test -S /var/run/docker.sock && echo yes || echo no"], timeout=10)
@@ -50,17 +54,27 @@ def manager(accesses: Sequence[Access]) -> Iterator[Docker | None]:
             yield None
             return
         with docker_socket(access) as path:
-            yield _if_manager(Docker(patience=PATIENCE, base_url=f"unix://{path}"))
+            docker = Docker(patience=PATIENCE, base_url=f"unix://{path}")
+            try:
+                usable = _if_manager(docker, access.host)
+            except SwarmLockedError as error:
+                closed.append(error)
+                continue
+            yield usable
         return
+    if closed:
+        raise SwarmLockedError(together("no manager can be used", [*closed, *reasons]), hint=closed[0].hint)
     raise UnreachableError(together("no manager can be reached", reasons), hint=reasons[0].hint)
 
 
-def _if_manager(docker: Docker) -> Docker | None:
+def _if_manager(docker: Docker, host: str) -> Docker | None:
     try:
         docker.hosts()
     except DockerError as error:
         if any(text in str(error) for text in NO_CLUSTER):
             return None
+        if LOCKED in str(error):
+            raise locked(host) from None
         raise LlmdeployError(f"the cluster does not answer: {error}") from error
     return docker
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 
 from llmdeploy.cluster.access import Access
+from llmdeploy.cluster.locked import locked
 from llmdeploy.cluster.remote import on_all, run_script
 from llmdeploy.engine.host import full_name
 from llmdeploy.engine.host_images import is_id
@@ -23,7 +24,7 @@ def presence():
     except EngineError as error:
         return {"error": str(error)}
     names = [name for image in images for name in [image["Id"], *(image.get("RepoDigests") or [])]]
-    return {"node": swarm["node"], "manager": swarm["manager"], "images": names}
+    return {"locked": swarm["state"] == "locked", "node": swarm["node"], "manager": swarm["manager"], "images": names}
 
 print(json.dumps(presence()))
 """
@@ -50,6 +51,8 @@ def presence(accesses: Sequence[Access], timeout: float = PATIENCE) -> dict[str,
         found = json.loads(run_script(access, text, timeout=timeout).strip().splitlines()[-1])
         if "error" in found:
             raise LlmdeployError(f"{access.host}: Docker does not answer: {found['error']}")
+        if found["locked"]:
+            raise locked(access.host)
         images = frozenset(name if is_id(name) else full_name(name) for name in found["images"])
         return Presence(found["node"], found["manager"], images)
 

@@ -342,6 +342,21 @@ class Network(Model):
     )
 
 
+class Swarm(Model):
+    """The cluster itself."""
+
+    autolock: bool = Field(
+        default=False,
+        description="managers are locked after a restart of their Docker, until `swarm unlock` gives them the key; "
+        "without it their disk does not tell the cluster's secrets",
+    )
+    allow_from: list[Cidr] = Field(
+        default=[],
+        description="networks that may use Swarm's own ports (2377, 7946, 4789) beside the hosts and the nodes of the "
+        "cluster; 0.0.0.0/0: everybody, no rule is made for them",
+    )
+
+
 class Docker(Model):
     """What is done about Docker on the hosts."""
 
@@ -401,6 +416,7 @@ class Settings(Model):
     tls: Tls = Field(default=Tls(), description="TLS at the edge")
     network: Network = Field(default=Network(), description="the network that all services share")
     edge: Edge = Field(default=Edge(build=Build(context="edge")), description="the edge proxy")
+    swarm: Swarm = Field(default=Swarm(), description="the cluster that the hosts form")
     docker: Docker = Field(default=Docker(), description="Docker on the hosts")
     images: Images = Field(default=Images(), description="images that no registry has")
     releases: Releases = Field(default=Releases(), description="the history that a rollback can go back to")

@@ -1,8 +1,10 @@
-"""Who may use a published port: rules for a host's packet filter, as the script that puts them there. Pure.
+"""Who may use a published port, and Swarm's own: rules for a host's packet filter, as the script that puts them there.
+Pure.
 
 Docker forwards a published port before the host's own rules (INPUT, ufw) are asked; its chain DOCKER-USER comes first
 (Docker's manual, "Packet filtering and firewalls"). There a packet has the container's address and port already, so the
-port that was asked for is what connection tracking remembers. What Docker's proxy takes instead, IPv6 say, is in INPUT.
+port that was asked for is what connection tracking remembers. What Docker's proxy takes instead, IPv6 say, is in INPUT,
+and so are the ports that Swarm itself listens on.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from .host import ADDRESSED, FORWARDED
 _TRUSTED = ("lo", "docker_gwbridge", "docker0")  # the host itself, and containers on it
 _HEAD = f"""\
 #!/bin/sh
-# Written by llmdeploy: who may use published ports. Run at each start of the host, before Docker or after it.
+# Written by llmdeploy: who may use published ports and Swarm's. Run at each start of the host, before Docker or after.
 set -eu
 
 put() {{
@@ -29,17 +31,20 @@ put() {{
 """
 
 Allowed = Mapping[str, Sequence[str]]
+# Swarm's own: for managers; what hosts tell each other; VXLAN, which nothing else protects.
+SWARM = (("tcp", 2377), ("tcp", 7946), ("udp", 7946), ("udp", 4789))
 
 
-def script(allowed: Allowed, own: Sequence[str]) -> str:
+def script(allowed: Allowed, own: Sequence[str], swarm: Sequence[str] | None = None) -> str:
     """In: port → networks (CIDR) that may use it, and the addresses of the stack's own hosts, which always may.
 
+    `swarm`: networks that may use Swarm's ports beside them; None: everybody.
     Out: the script; empty where no port is restricted.
     """
-    if not allowed:
+    if not allowed and swarm is None:
         return ""
-    four = "\n".join(_rules(allowed, own, 4))
-    six = "\n".join(_rules(allowed, own, 6))
+    four = "\n".join(_rules(allowed, own, swarm, 4))
+    six = "\n".join(_rules(allowed, own, swarm, 6))
     put_six = f"if [ -e /proc/net/if_inet6 ]; then\nput ip6tables <<'END'\n{six}\nEND\nfi\n"
     return f"{_HEAD}\nput iptables <<'END'\n{four}\nEND\n{put_six}"
 
@@ -49,7 +54,7 @@ def sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest() if text else ""
 
 
-def _rules(allowed: Allowed, own: Sequence[str], family: int) -> Iterator[str]:
+def _rules(allowed: Allowed, own: Sequence[str], swarm: Sequence[str] | None, family: int) -> Iterator[str]:
     """For iptables-restore, which replaces the chains that it declares, in one step."""
     yield "*filter"
     for chain in (FORWARDED, ADDRESSED):
@@ -64,6 +69,11 @@ def _rules(allowed: Allowed, own: Sequence[str], family: int) -> Iterator[str]:
             for network in _of(family, allowed[port]):
                 yield f"{match} -s {network} -j RETURN"
             yield f"{match} -j DROP"
+    for protocol, number in SWARM if swarm is not None else ():
+        match = f"-A {ADDRESSED} -p {protocol} --dport {number}"
+        for network in _of(family, swarm or ()):
+            yield f"{match} -s {network} -j RETURN"
+        yield f"{match} -j DROP"
     yield "COMMIT"
 
 

@@ -35,6 +35,8 @@ FIREWALL_ASKED = tuple(
         ["-S", FORWARDED], ["-S", ADDRESSED], ["-C", "DOCKER-USER", "-j", FORWARDED], ["-C", "INPUT", "-j", ADDRESSED],
     )
 )  # fmt: skip
+LOCKED = "its Swarm is locked: it has been restarted, and its unlock key was not given yet"
+UNLOCK = "llmdeploy ENV swarm unlock"
 SERVICE_LABEL = "com.docker.swarm.service.name"
 # feature → kernel module, configuration symbol
 FEATURES = {
@@ -271,11 +273,13 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 def _swarm(swarm: dict[str, Any]) -> dict[str, Any]:
     managers = swarm.get("RemoteManagers") or []
+    known = swarm.get("Cluster") or {}
     return {
         "state": swarm.get("LocalNodeState", "inactive") or "inactive",
         "error": swarm.get("Error", ""),
         "node": swarm.get("NodeID", ""),
-        "cluster": (swarm.get("Cluster") or {}).get("ID", ""),
+        "cluster": known.get("ID", ""),
+        "autolock": bool(((known.get("Spec") or {}).get("EncryptionConfig") or {}).get("AutoLockManagers")),
         "manager": bool(swarm.get("ControlAvailable")),
         "address": swarm.get("NodeAddr", ""),
         "managers": sorted(manager.get("Addr", "") for manager in managers),

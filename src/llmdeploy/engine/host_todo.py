@@ -12,11 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import firewall, host_checks, host_images
+from .host import LOCKED, UNLOCK
 from .host_checks import Facts, Problem
 
 GROUP_LABEL = "group."
 EDGE_LABEL = "llmdeploy.edge"
 STACK_LABEL = "llmdeploy.stack"
+AUTOLOCK = {
+    "on": "have managers locked after a restart",
+    "off": "have managers locked after a restart no longer",
+}
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,11 @@ class Site:
         """Whether the cluster that this host manages was set up for this stack."""
         network = self.facts[host]["docker"]["cluster"]["network"] or {"labels": {}}
         return bool(network["labels"].get(STACK_LABEL) == self.variables["llmdeploy_stack"])
+
+    @property
+    def locked(self) -> list[str]:
+        """Managers whose Swarm waits for its unlock key: they tell nothing of the cluster."""
+        return [host for host in self.facts if self.swarm(host)["state"] == "locked"]
 
     @property
     def nodes(self) -> dict[str, Mapping[str, Any]]:
@@ -106,10 +116,11 @@ def summary(todo: Mapping[str, Any]) -> list[str]:
     lines += [f"{host}: become a manager" for host in cluster["promote"]]
     lines += [f"{host}: set node labels" for host in cluster["label"] if host not in cluster["join"]]
     lines += ["create the network"] if cluster["network"] else []
+    lines += [AUTOLOCK[cluster["autolock"]]] if cluster["autolock"] else []
     lines += [f"make the image {ref}" for ref in images["make"]]
     lines += [f"{host}: deliver {', '.join(refs)}" for host, refs in images["deliver"].items()]
     lines += [
-        f"{host}: {'restrict who may use published ports' if text else 'open published ports to everybody'}"
+        f"{host}: {'restrict who may use its ports' if text else 'open its ports to everybody'}"
         for host, text in todo["firewall"].items()
     ]
     return lines + [f"{host}: put the edge's configuration in place" for host in todo["edge"]]
@@ -144,17 +155,43 @@ def _host_problems(site: Site, host: str) -> list[Problem]:
 
 
 def _firewall(site: Site) -> dict[str, str]:
-    """Host → the script that it lacks: of its published ports, or of none any more."""
-    addresses = {str(value) for host in site.facts for value in (advertised(site, host), _named(site, host))}
-    own = sorted(address for address in addresses if _is_address(address))
-    wanted = firewall.script(site.variables.get("llmdeploy_allow") or {}, own)
+    """Host → the script that it lacks: of its published ports and Swarm's, or of none any more."""
+    own, allowed = _own_addresses(site), site.variables.get("llmdeploy_allow") or {}
     found = {}
     for host in site.facts:
-        text = wanted if host in site.variables["llmdeploy_edge"]["hosts"] else ""
+        published = allowed if host in site.variables["llmdeploy_edge"]["hosts"] else {}
+        text = firewall.script(published, own, _swarm_users(site, host))
         now = site.facts[host].get("firewall") or {"sha256": "", "intact": False}
         if firewall.sha(text) != now["sha256"] or (text and (site.full or not now["intact"])):
             found[host] = text
     return found
+
+
+def _own_addresses(site: Site) -> list[str]:
+    """Every address that a host of the inventory or a node of the cluster may be seen under by the others.
+
+    A node's is the one that the managers see it under, whatever is translated on the way. New hosts are among them
+    before they join.
+    """
+    found = {str(value) for host in site.facts for value in (advertised(site, host), _named(site, host))}
+    for host, facts in site.facts.items():
+        swarm = site.swarm(host)
+        managers = (str(one).rpartition(":")[0].strip("[]") for one in swarm.get("managers") or ())
+        found |= {facts["address"], str(swarm.get("address") or ""), *managers}
+    found |= {str(node["address"]) for node in site.nodes.values()}
+    return sorted(address for address in found if _is_address(address))
+
+
+def _swarm_users(site: Site, host: str) -> Sequence[str] | None:
+    """Who may use Swarm's ports on the host beside the stack's own hosts; None: everybody.
+
+    This machine, as the only host, keeps its packet filter as it is.
+    """
+    networks: Sequence[str] | None = (site.variables.get("llmdeploy_swarm") or {}).get("allow_from")
+    if networks is None or (len(site.hosts) == 1 and not site.hosts[host].get("llmdeploy_ssh")):
+        return None
+    everybody = any(ipaddress.ip_network(one, strict=False).prefixlen == 0 for one in networks)
+    return None if everybody else networks
 
 
 def _named(site: Site, host: str) -> str:
@@ -163,10 +200,9 @@ def _named(site: Site, host: str) -> str:
 
 def _is_address(text: str) -> bool:
     try:
-        ipaddress.ip_address(text)
+        return not (ipaddress.ip_address(text).is_unspecified or ipaddress.ip_address(text).is_loopback)
     except ValueError:
         return False
-    return True
 
 
 # --- cluster
@@ -196,11 +232,13 @@ def _member_problems(site: Site, host: str) -> Iterator[Problem]:
     if swarm["state"] == "inactive" or host == site.base:
         return
     if swarm["state"] == "locked":
-        yield _problem(host, "swarm", "error", "its Swarm is locked", f"on {host}: docker swarm unlock")
+        yield _problem(host, "swarm", "error", LOCKED, UNLOCK)
     elif swarm["state"] == "error":
         message = f"its membership in a Swarm is broken: {swarm['error']}"
         hint = f"on {host}: docker swarm leave --force, then deploy again"
         yield _problem(host, "swarm", "error", message, hint)
+    elif node is None and not site.base and site.locked:
+        return  # a locked manager does not tell whether it is ours; that it is locked is told
     elif node is None:
         yield _foreign(site, host, swarm)
     elif node["state"] != "ready":
@@ -315,11 +353,12 @@ def _cluster(site: Site) -> dict[str, Any]:
     join = _joining(site)
     found = site.facts[site.base]["docker"]["cluster"]["network"] if site.base else None
     todo: dict[str, Any] = {
-        "init": not site.base,
+        "init": not site.base and not site.locked,
         "join": join,
         "promote": [host for host in members if host in site.managers and members[host]["role"] != "manager"],
         "label": [*labels, *join],
         "network": found is None,
+        "autolock": _autolock(site),
     }
     first = site.base or site.managers[0]
     return {
@@ -328,6 +367,13 @@ def _cluster(site: Site) -> dict[str, Any]:
         "nodes": {host: node["id"] for host, node in members.items()},
         "addresses": {host: advertised(site, host) or "127.0.0.1" for host in (first, *join)},
     }
+
+
+def _autolock(site: Site) -> str:
+    """What becomes of it: `on` or `off`, empty where it stays as it is."""
+    wanted = bool((site.variables.get("llmdeploy_swarm") or {}).get("autolock"))
+    now = bool(site.base and site.swarm(site.base).get("autolock"))
+    return "" if wanted == now else "on" if wanted else "off"
 
 
 # --- images and edge

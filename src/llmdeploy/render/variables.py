@@ -76,6 +76,7 @@ def variables(
         "llmdeploy_environment": env.name,
         "llmdeploy_run_dir": str(run_dir),
         "llmdeploy_network": settings.network.model_dump(),
+        "llmdeploy_swarm": settings.swarm.model_dump(),
         "llmdeploy_docker": settings.docker.model_dump(),
         "llmdeploy_managers": chosen,
         "llmdeploy_builder": chosen[0],

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from llmdeploy.config.models import Secret, Settings
 
 
+UNLOCK_KEY = "swarm_unlock_key"  # in the encrypted file, our own: `swarm unlock-key --store`
+
+
 def owner(part: str) -> str:
     """In: `tls`, `tls.crt` or `jwt.pub`. Out: the name it is declared by."""
     return part.split(".", 1)[0]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmdeploy.secrets.checks import wrong_with
-from llmdeploy.secrets.names import all_parts, store_of, users_of
+from llmdeploy.secrets.names import UNLOCK_KEY, all_parts, store_of, users_of
 from llmdeploy.secrets.placeholders import is_placeholder
 from llmdeploy.secrets.stores import Store
 
@@ -37,7 +37,7 @@ def rows(
 
 def undeclared(declared: Mapping[str, Secret], values: Collection[str]) -> list[str]:
     """Out: names in the encrypted file that nobody declares."""
-    known = set(all_parts(declared))
+    known = {*all_parts(declared), UNLOCK_KEY}
     return [part for part in values if part not in known]
 
 

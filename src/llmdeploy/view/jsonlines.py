@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from llmdeploy.errors import Exit
-from llmdeploy.events import Event
+from llmdeploy.events import ACTED_ON, Event
 
 VERSION = 1
 STATUS: dict[Exit, str] = {
@@ -61,4 +61,9 @@ def envelope(
 
 def dumps(value: Mapping[str, Any]) -> str:
     """Out: one line of JSON; what JSON does not know (paths, dates) becomes text."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return escaped(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def escaped(text: str) -> str:
+    """In: JSON. Out: the same value, with what a terminal would act on written as `\\uXXXX`."""
+    return ACTED_ON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -23,11 +23,14 @@ KINDS: dict[str, Callable[[Data, bool], Lines]] = {
     "difference": releases.difference,
     "dora": dora.dora,
     "unlock": upkeep.unlock,
+    "swarm-unlocked": upkeep.swarm_unlocked,
     "prune": upkeep.prune,
     "trust": trust.trust,
     "secrets": secrets.secrets,
     "secrets-changed": secrets.changed,
     "secrets-rekeyed": secrets.rekeyed,
 }
+# What is told by labels of the cluster: each text is one line, so that none of them looks like another row.
+OF_LABELS = frozenset({"status", "history", "release", "unlock"})
 # Not for people to look at but for whatever reads it: to the letter, nothing wrapped, cut or coloured.
 VERBATIM = {"secret": secrets.value, "authority": secrets.certificate}

@@ -11,25 +11,31 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from llmdeploy.errors import ConfigError, LlmdeployError, Problem
-from llmdeploy.events import harmless
+from llmdeploy.events import harmless, map_value
 from llmdeploy.view.console import is_terminal, is_unicode, make_console
 from llmdeploy.view.github import annotation, defused
-from llmdeploy.view.kinds import KINDS, VERBATIM
+from llmdeploy.view.jsonlines import escaped
+from llmdeploy.view.kinds import KINDS, OF_LABELS, VERBATIM
+from llmdeploy.view.words import one_line
 
 _REST = "default not bold"
 
 
 def table(kind: str, data: Mapping[str, Any], out: TextIO) -> None:
-    """Prints the `data` of a result; a kind without a table as JSON that people can read."""
+    """Prints the `data` of a result; a kind without a table as JSON that people can read.
+
+    Whoever can write to the cluster's Docker can write what it holds: nothing of it reaches the terminal as it is.
+    """
     if kind in VERBATIM:
         out.write(VERBATIM[kind](data, terminal=is_terminal(out)))
         return
     make = KINDS.get(kind)
     if make is None:
-        out.write(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
+        out.write(escaped(json.dumps(data, indent=2, ensure_ascii=False, default=str)) + "\n")
         return
+    shown = map_value(data, (lambda text: one_line(harmless(text))) if kind in OF_LABELS else harmless)
     console = make_console(out)
-    for part in make(data, is_unicode(out)):
+    for part in make(shown, is_unicode(out)):
         _print(console, part, out)
 
 

@@ -23,6 +23,17 @@ def unlock(data: Data, unicode: bool) -> Lines:
     yield Text(f"  by {data['by']}; {noted}; should that run live, it stops now")
 
 
+def swarm_unlocked(data: Data, unicode: bool) -> Lines:
+    """`unlocked`: hosts; `source`: where the key was from; `away`: why others could not be looked at."""
+    if data["unlocked"]:
+        text = f"{data['environment']}: unlocked {', '.join(data['unlocked'])} with the key from {data['source']}"
+        yield Text(f"{text}; its services start by themselves", "bold")
+    else:
+        yield Text(f"{data['environment']}: no manager is locked", "bold")
+    look = LEVEL["warning"]
+    yield from (Text(f"  {look.sign if unicode else look.ascii} {one}", look.style) for one in data["away"])
+
+
 def prune(data: Data, unicode: bool) -> Lines:
     """`hosts: [{host, images: [{id, names, size}], bytes, problem}]`, `configs`, `secrets`; `removed`: gone."""
     if not data["changes"] and not any(row["problem"] for row in data["hosts"]):

@@ -84,6 +84,7 @@ COMPLETION = {"_LLMDEPLOY_COMPLETE": "complete_bash", "COMP_WORDS": "llmdeploy d
         (["dev", "deploy", "--help"], {}, HEAVY),  # Typer converts options with pydantic itself
         ([], COMPLETION, HEAVY),
         (["dev", "secrets", "set", "--help"], {}, HEAVY),
+        (["dev", "swarm", "unlock", "--help"], {}, HEAVY),
         (["dev", "plan", "--jsn"], {}, HEAVY),
         (["stagin", "plan", "--json"], {}, HEAVY),
     ],

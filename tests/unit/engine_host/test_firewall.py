@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from llmdeploy.engine.firewall import script, sha
 from llmdeploy.engine.host_todo import Site, decide, summary
+from tests.unit.engine_host.conftest import Facts, form
 
 ALLOWED = {"8082": ["10.0.0.0/8", "fd00::/8"], "443": []}
 
@@ -43,18 +44,64 @@ def test_who_may_use_a_port() -> None:
         assert one.index("-A LLMDEPLOY -i docker_gwbridge -j RETURN") < one.index(f"{asked} 443 -j DROP")
 
 
+def test_swarms_ports_are_for_the_hosts_and_who_else_is_named() -> None:
+    text = script({}, ["192.0.2.1"], ["10.9.0.0/16"])
+    four = rules(text, "iptables")
+    vxlan = "-A LLMDEPLOY-INPUT -p udp --dport 4789"
+    found = [rule for rule in four if rule.startswith(vxlan)]
+    assert found == [f"{vxlan} -s 10.9.0.0/16 -j RETURN", f"{vxlan} -j DROP"]
+    assert four.index("-A LLMDEPLOY-INPUT -s 192.0.2.1 -j RETURN") < four.index(f"{vxlan} -j DROP")
+    for protocol, port in (("tcp", 2377), ("tcp", 7946), ("udp", 7946)):
+        for program in ("iptables", "ip6tables"):
+            assert f"-A LLMDEPLOY-INPUT -p {protocol} --dport {port} -j DROP" in rules(text, program)
+    assert "--ctorigdstport" not in text
+    subprocess.run(["sh", "-n"], input=text, text=True, check=True, timeout=10)
+
+
+def test_every_host_has_swarms_ports_closed_and_knows_all_others_also_those_to_come(
+    site: Site, facts: dict[str, Facts]
+) -> None:
+    site = replace(site, variables={**site.variables, "llmdeploy_swarm": {"autolock": False, "allow_from": []}})
+    todo = decide(site)  # nobody has joined yet
+    assert set(todo["firewall"]) == {"a", "b", "c"}
+    assert todo["plays"]["firewall"] == ["a", "b", "c"]
+    before = todo["firewall"]["a"]
+    for address in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
+        assert f"-s {address} -j RETURN" in before
+    form(facts, "a", "b", "c")
+    assert decide(site)["firewall"]["a"] == before, "the cluster tells the same addresses"
+    nodes = facts["a"]["docker"]["cluster"]["nodes"]
+    nodes[1]["address"] = "198.51.100.7"  # as the managers see it, behind a translation of addresses
+    nodes.append({**nodes[2], "id": "n-x", "hostname": "x", "address": "10.0.0.9"})  # not of the inventory
+    nodes.append({**nodes[2], "id": "n-y", "hostname": "y", "address": "0.0.0.0"})  # what a leader may say of itself
+    text = decide(site)["firewall"]["c"]
+    assert "-s 198.51.100.7 -j RETURN" in text
+    assert "-s 10.0.0.9 -j RETURN" in text
+    assert "0.0.0.0" not in text
+
+
+def test_swarms_ports_that_are_for_everybody_and_this_machine_alone_are_left_as_they_are(site: Site) -> None:
+    everybody = {"autolock": False, "allow_from": ["10.0.0.0/8", "0.0.0.0/0"]}
+    assert decide(replace(site, variables={**site.variables, "llmdeploy_swarm": everybody}))["firewall"] == {}
+    closed = {**site.variables, "llmdeploy_swarm": {"autolock": False, "allow_from": []}}
+    here = replace(site, facts={"a": site.facts["a"]}, hosts={"a": site.hosts["a"]}, variables=closed)
+    assert decide(here)["firewall"] == {}
+    away = {"a": {**site.hosts["a"], "llmdeploy_ssh": ["ssh", "10.0.0.1"]}}
+    assert set(decide(replace(here, hosts=away))["firewall"]) == {"a"}
+
+
 def test_the_script_is_one() -> None:
     subprocess.run(["sh", "-n"], input=script(ALLOWED, ["192.0.2.1"]), text=True, check=True, timeout=10)
     assert script(ALLOWED, ["192.0.2.1"]) == script(dict(reversed(ALLOWED.items())), ["192.0.2.1"])
 
 
-def test_a_host_gets_what_it_lacks_and_loses_what_nobody_wants(site: Site, facts: dict[str, dict[str, object]]) -> None:
+def test_a_host_gets_what_it_lacks_and_loses_what_nobody_wants(site: Site, facts: dict[str, Facts]) -> None:
     site.variables["llmdeploy_edge"]["hosts"] = ["a", "b"]
     assert decide(site)["firewall"] == {}
     site = replace(site, variables={**site.variables, "llmdeploy_allow": {"8082": ["10.0.0.0/8"]}})
     todo = decide(site)
     assert set(todo["firewall"]) == {"a", "b"}
-    assert "a: restrict who may use published ports" in summary(todo)
+    assert "a: restrict who may use its ports" in summary(todo)
     text = todo["firewall"]["a"]
     for host in "ab":
         facts[host]["firewall"] = {"sha256": sha(text), "intact": True}
@@ -64,4 +111,4 @@ def test_a_host_gets_what_it_lacks_and_loses_what_nobody_wants(site: Site, facts
     site = replace(site, variables={**site.variables, "llmdeploy_allow": {}})
     todo = decide(site)
     assert todo["firewall"] == {"a": "", "b": ""}
-    assert "b: open published ports to everybody" in summary(todo)
+    assert "b: open its ports to everybody" in summary(todo)

@@ -114,6 +114,34 @@ def test_states_of_members(site: Site, facts: All) -> None:
     assert problems(site) == [("b", "swarm", "error"), ("c", "swarm", "error")]
 
 
+def test_a_manager_that_is_locked_hides_the_cluster_and_nothing_else_is_said(site: Site, facts: All) -> None:
+    """Docker on a locked manager tells nothing; its workers are not taken for those of a foreign Swarm."""
+    settle(facts)
+    facts["a"]["docker"].update(
+        swarm={**facts["a"]["docker"]["swarm"], "state": "locked", "manager": False, "node": "", "cluster": ""},
+        cluster=None,
+    )
+    todo = decide(site)
+    assert [(one["host"], one["level"]) for one in todo["problems"]] == [("a", "error")]
+    assert "its Swarm is locked" in todo["problems"][0]["message"]
+    assert todo["problems"][0]["hint"] == "llmdeploy ENV swarm unlock"
+    assert not todo["cluster"]["init"]
+
+
+def test_autolock_is_turned_on_and_off_where_it_differs(site: Site, facts: All) -> None:
+    settle(facts)
+    site.variables["llmdeploy_swarm"] = {"autolock": True}  # type: ignore[index]
+    todo = decide(site)
+    assert (todo["cluster"]["autolock"], todo["plays"]["cluster"]) == ("on", ["a"])
+    assert "have managers locked after a restart" in summary(todo)
+    facts["a"]["docker"]["swarm"]["autolock"] = True
+    assert decide(site)["plays"]["cluster"] == []
+    site.variables["llmdeploy_swarm"] = {"autolock": False}  # type: ignore[index]
+    todo = decide(site)
+    assert (todo["cluster"]["autolock"], todo["plays"]["cluster"]) == ("off", ["a"])
+    assert "have managers locked after a restart no longer" in summary(todo)
+
+
 def test_a_node_that_was_left_behind_is_reported(site: Site, facts: All) -> None:
     settle(facts)
     nodes = facts["a"]["docker"]["cluster"]["nodes"]

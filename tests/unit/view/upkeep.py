@@ -18,6 +18,12 @@ PRUNED = {
 DATA: dict[str, dict[str, Any]] = {
     "unlock": {"environment": "staging", "holder": HOLDER, "by": "ana on laptop", "recorded": 7},
     "prune": {**PRUNED, "removed": False},
+    "swarm-unlocked": {
+        "environment": "staging",
+        "unlocked": ["head-server", "ui-server"],
+        "source": "tail-server",
+        "away": ["db-server: no answer"],
+    },
 }
 EXPECTED = {
     "unlock": [
@@ -30,5 +36,9 @@ EXPECTED = {
         "✓ tail-server  0       0 B\n", "✗ ui-server                     no answer\n",
         "1 configuration of the edge: llm.edge.aaaa\n",
         "1 secret: llm.key.0a1b\n",
+    ],
+    "swarm-unlocked": [
+        "staging: unlocked head-server, ui-server with the key from tail-server; its services start by themselves\n",
+        "  ! db-server: no answer\n",
     ],
 }  # fmt: skip

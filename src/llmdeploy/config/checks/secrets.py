@@ -10,10 +10,14 @@ from llmdeploy.config.models import Container
 from llmdeploy.config.nearest import did_you_mean
 from llmdeploy.errors import Problem
 
+OURS = {"swarm_unlock_key"}  # llmdeploy.secrets.names.UNLOCK_KEY
+
 
 def check(draft: Draft) -> Iterator[Problem]:
     """Secrets that nobody declares, and two in one file."""
     known = {part for name, one in draft.settings.secrets.items() for part in one.parts(name)}
+    for name in {*draft.settings.secrets} & OURS:
+        yield draft.problem("secrets", name, why="the name is llmdeploy's own", hint="give the secret another name")
     for name, service in draft.services():
         yield from _uses(draft, ("services", name), service, known)
     yield from _uses(draft, ("edge",), draft.settings.edge, known)
