@@ -30,6 +30,7 @@ from llmdeploy.errors import EXIT_MEANING, Exit, InterruptedRunError, LlmdeployE
 EXAMPLES = """\b
 Examples:
   llmdeploy init                       make a project here
+  llmdeploy dev secrets init           make its secrets, once
   llmdeploy dev deploy                 the whole stack on this machine
   llmdeploy staging plan               what a deploy would change
   llmdeploy production deploy --yes    in CI
@@ -67,7 +68,9 @@ def root(
     """Root of the command line; the help text is set above."""
 
 
-action(app, epilog="Example: llmdeploy init my-stack && cd my-stack && llmdeploy dev deploy")(files.init)
+action(
+    app, epilog="Example: llmdeploy init my-stack && cd my-stack && llmdeploy dev secrets init && llmdeploy dev deploy"
+)(files.init)
 action(app, epilog="Example: llmdeploy environments --json")(files.environments)
 action(app, epilog="Example: llmdeploy schema catalogue > .catalogue.schema.json")(files.schema)
 

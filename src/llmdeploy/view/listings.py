@@ -62,4 +62,4 @@ def init(data: Data, _unicode: bool) -> Lines:
     yield Text(f"{count(len(data['written']), 'file')} written to {data['folder']}", "bold")
     yield from (Text(f"  {path}") for path in data["written"])
     if data["written"]:
-        yield Text("next: llmdeploy dev deploy")
+        yield Text("next: llmdeploy dev secrets init, then llmdeploy dev deploy")

@@ -107,7 +107,7 @@ EXPECTED = {
     "config": ["services.gateway.replicas  3      environments/dev.yml:4"],
     "environments": ["dev          inventory/dev.ini  environments/dev.yml"],
     "validate": ["dev: valid, 3 services on 1 host", "   1  a, b", "   2  c"],
-    "init": ["1 file written to /work/x", "  inventory/dev.ini", "next: llmdeploy dev deploy"],
+    "init": ["1 file written to /work/x", "  inventory/dev.ini", "next: llmdeploy dev secrets init, then llmdeploy"],
     **releases.EXPECTED,
     **upkeep.EXPECTED,
     **secrets.EXPECTED,
