@@ -29,10 +29,10 @@ hosts() {
     cat "$said"
     return "$failed"
 }
-playbooks() { pytest tests/playbooks "$@"; }
+playbooks() { pytest tests/playbooks tests/lab "$@"; }
 in_docker() { pytest tests/docker "$@"; }
 # Two labs at a time: most of the time is waiting. A file's tests stay together, they share a lab.
-e2e() { pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/lab tests/e2e "$@"; }
+e2e() { pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/e2e "$@"; }
 
 case $part in
     lint) lint ;;

@@ -70,7 +70,7 @@ def serve(app: App, role: Role) -> int:
     app.stopping.set()
     end = time.monotonic() + DRAIN_SECONDS
     app.journal.info("stopping", open_requests=app.open_requests)
-    time.sleep(NOTICE_SECONDS)
+    time.sleep(app.env.number("DEMO_NOTICE", NOTICE_SECONDS))
     # At once: clients stay connected and go on sending, so that a moment without an open call may never come.
     closing = [server.stop(end - time.monotonic()) for server in rpc]
     idle = app.wait_idle(end - time.monotonic())

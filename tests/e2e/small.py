@@ -26,7 +26,7 @@ HOSTS = ("head", "tail")  # the first one is the manager
 CATALOGUE = """
 stack: small
 edge: {build: edge, memory: 256MB}
-defaults: {build: demo, memory: 256MB, stop_grace: 3}
+defaults: {build: demo, memory: 256MB, stop_grace: 3, environment: {DEMO_NOTICE: 0}}
 services:
   billing:
     group: tail

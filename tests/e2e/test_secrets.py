@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 CATALOGUE = """
 stack: small
 edge: {build: edge, memory: 256MB}
-defaults: {build: demo, memory: 256MB, stop_grace: 3}
+defaults: {build: demo, memory: 256MB, stop_grace: 3, environment: {DEMO_NOTICE: 0}}
 swarm: {autolock: true}
 secrets:
   api_keys: {kind: given}

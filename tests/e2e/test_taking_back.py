@@ -60,6 +60,7 @@ verify:
 """
 CRASHED = r"it crashed( \(\d times\))?"  # a busy machine may see the second time as well
 ALL_CHANGE = [f"services.{name}.environment.ROUND=2" for name in ("billing", "secrets-service", "auth-service")]
+HANGS = r"awaiting headers|deadline exceeded|request canceled|[Tt]imeout"  # as Docker comes to know it
 REGISTRIES = """
 import http.server, socket, threading
 
@@ -246,7 +247,7 @@ def registries(site: Site) -> Site:
 
 @pytest.mark.parametrize(
     ("port", "reason"),
-    [(5000, "connection refused"), (5001, "manifest unknown"), (5002, "awaiting headers")],
+    [(5000, "connection refused"), (5001, "manifest unknown"), (5002, HANGS)],
     ids=["registry down", "image missing", "pull hangs"],
 )
 def test_no_image_changes_nothing(registries: Site, port: int, reason: str) -> None:
@@ -254,7 +255,7 @@ def test_no_image_changes_nothing(registries: Site, port: int, reason: str) -> N
     with untouched(registries), traffic(registries) as asked:
         failed = ok(registries.run("staging deploy --plain", f"services.billing.image={image}", *ALL_CHANGE[1:]), 1)
     assert f"the image {image} is not on this host, and no registry gives it" in failed.stderr
-    assert reason in failed.stderr
+    assert re.search(reason, failed.stderr), failed
     assert "Hint: let this host reach the registry" in failed.stderr
     assert "release" not in failed.stdout
     assert not asked.lost

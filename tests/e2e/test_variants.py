@@ -23,7 +23,6 @@ from tests.e2e.stack import (
     Project,
     chat,
     cli,
-    eventually,
     grpc_call,
     grpc_health,
     in_terminal,
@@ -157,16 +156,12 @@ def test_a_yaml_inventory_with_ports_users_and_a_password(three: Site) -> None:
     assert {row["name"] for row in rows if row["state"] == "healthy"} == {"edge", *SERVICES}
 
 
-def test_managers_that_are_locked_are_unlocked_by_another_or_all_together(three: Site) -> None:
+def test_managers_that_are_locked_are_unlocked_all_together(three: Site) -> None:
     """Those that are locked all wait for each other: none is a manager again before most of them are."""
     project, lab = three.project, three.lab
     lock = ["--set", "swarm.autolock=true"]
     ok(cli(project, ["staging", "deploy", "--yes", "--plain", *lock]))
     key = ok(cli(project, "staging swarm unlock-key")).stdout.strip()
-    lab["a"].crash_docker()
-    assert cli(project, "staging status").code in (0, 7), "another manager tells"
-    assert "its Swarm is locked" in ok(cli(project, "staging doctor"), 1).stdout
-    assert "with the key from" in ok(cli(project, "staging swarm unlock")).stdout
     for host in lab:
         host.crash_docker()
     assert ok(cli(project, "staging status"), 1).stderr.count("its Swarm is locked") == 3
@@ -177,7 +172,6 @@ def test_managers_that_are_locked_are_unlocked_by_another_or_all_together(three:
     assert given.returncode == 0, given
     assert "with the key from standard input" in given.stdout
     assert key not in given.stdout + given.stderr
-    eventually("all is healthy", lambda: cli(project, "staging status").code == 0, 120)
 
 
 # --- other services on one host, with no change in the program. These tests build on one another, in this order.
