@@ -1,6 +1,6 @@
 """Whatever dies in a release, with -9 or for want of power: the stack serves on, and the next run brings it to an end.
 
-LLMDEPLOY_E2E_KILLS says how many kills (default 3), of the engine, of the manager's Docker, of the manager itself and
+LLMDEPLOY_E2E_KILLS says how many kills (default 2), of the engine, of the manager's Docker, of the manager itself and
 of the engine while it takes back, in turn. `billing` has a replica on each of two hosts and is asked all the time, at
 the worker's edge. Where the manager or its Docker dies, requests may fail there that the manager's edge answers: Swarm
 goes on with the update once it is back, and may have all replicas there before the worker's network reaches them again.
@@ -28,7 +28,7 @@ from tests.e2e.traffic import Traffic
 from tests.lab import Host
 from tests.lab.fixtures import LabFactory
 
-KILLS = int(os.environ.get("LLMDEPLOY_E2E_KILLS", "3"))
+KILLS = int(os.environ.get("LLMDEPLOY_E2E_KILLS", "2"))
 SEED = int(os.environ.get("LLMDEPLOY_E2E_SEED", "20261123"))
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300 + 150 * KILLS)]
 
