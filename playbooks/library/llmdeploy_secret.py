@@ -90,9 +90,7 @@ def _place(given: dict[str, Any], *, check: bool) -> list[str]:
         lacking = [name for name in given[f"{kind}s"] if name not in there[f"{kind}s"]]
         for name in [] if check else lacking:
             labels = {STACK_LABEL: given["stack"], KIND_LABEL: "secret" if kind == "secret" else "file"}
-            with suppress(
-                ExistsError
-            ):  # placed in this very moment by another run; the same content, for the same name
+            with suppress(ExistsError):  # placed in this moment by another run; for the same name the same content
                 create(name, str(given[f"{kind}s"][name]).encode(), labels)
         placed += lacking
     return placed

@@ -41,6 +41,19 @@ class ActionGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+def verbs(*, about: str, short_help: str, epilog: str) -> typer.Typer:
+    """An action that has verbs of its own: `llmdeploy ENV ACTION VERB`."""
+    return typer.Typer(
+        cls=ActionGroup,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        subcommand_metavar="VERB [OPTIONS]",
+        help=about,
+        short_help=short_help,
+        epilog=epilog,
+    )
+
+
 class Grammar(TyperGroup):
     """The top level: commands without an environment, and every environment of the project."""
 

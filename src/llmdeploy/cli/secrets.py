@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from llmdeploy.cli.action import LimitTime, Yes, action
-from llmdeploy.cli.grammar import ActionGroup
+from llmdeploy.cli.grammar import verbs
 from llmdeploy.cli.options import Message, NoRollback, OnInterrupt, Wait
 from llmdeploy.cli.session import Outcome, Session
 from llmdeploy.cli.update import update
@@ -24,12 +24,8 @@ Examples:
   llmdeploy dev secrets edit                all of them, in your editor
 """
 
-SECRETS = typer.Typer(
-    cls=ActionGroup,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    subcommand_metavar="VERB [OPTIONS]",
-    help="The secrets of an environment: values that services are given as files in memory.\n\n"
+SECRETS = verbs(
+    about="The secrets of an environment: values that services are given as files in memory.\n\n"
     "They are declared under `secrets` in the catalogue; their values are in environments/ENV.secrets.yml, encrypted "
     "as ansible-vault does it.",
     short_help="what services are given as secrets: init, list, get, set, …",

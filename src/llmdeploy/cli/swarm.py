@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from llmdeploy.cli.action import action
-from llmdeploy.cli.grammar import ActionGroup
+from llmdeploy.cli.grammar import verbs
 from llmdeploy.cli.session import Outcome, Session
 from llmdeploy.errors import LlmdeployError
 
@@ -18,12 +18,8 @@ Examples:
   llmdeploy staging swarm unlock               unlock the managers that are locked
 """
 
-SWARM = typer.Typer(
-    cls=ActionGroup,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    subcommand_metavar="VERB [OPTIONS]",
-    help="The lock of the cluster's managers: with `swarm.autolock: true` a manager whose Docker restarts, or whose "
+SWARM = verbs(
+    about="The lock of the cluster's managers: with `swarm.autolock: true` a manager whose Docker restarts, or whose "
     "host does, waits for a key before it takes part again.",
     short_help="managers that are locked after a restart: unlock, unlock-key",
     epilog=EXAMPLES,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import typer
+from typing import TYPE_CHECKING
 
 from llmdeploy.cli.action import LimitTime, Yes, action
-from llmdeploy.cli.grammar import ActionGroup
+from llmdeploy.cli.grammar import verbs
 from llmdeploy.cli.options import Message, OnInterrupt, Wait
 from llmdeploy.cli.session import Outcome, Session
 from llmdeploy.cli.update import update
 from llmdeploy.errors import LlmdeployError
+
+if TYPE_CHECKING:
+    from llmdeploy.config import Environment
 
 EXAMPLES = """\b
 Examples:
@@ -17,12 +20,8 @@ Examples:
   llmdeploy staging tls renew --yes     from a timer, once a week
 """
 
-TLS = typer.Typer(
-    cls=ActionGroup,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    subcommand_metavar="VERB [OPTIONS]",
-    help="The edge's certificate. `tls.mode` says where it comes from; `status` says until when it is good.",
+TLS = verbs(
+    about="The edge's certificate. `tls.mode` says where it comes from; `status` says until when it is good.",
     short_help="the edge's certificate: ca, renew",
     epilog=EXAMPLES,
 )
@@ -33,9 +32,7 @@ def ca(session: Session) -> Outcome:
     """Print the certificate of the authority that stands behind the edge's, for clients. It is no secret."""
     from llmdeploy.cli.sealing import known_tls
 
-    env = session.load()
-    if not env.settings.has_tls:
-        raise LlmdeployError(f"{env.name} has no TLS at the edge", hint="`tls: {mode: internal}` turns it on")
+    env = _with_tls(session)
     authority = known_tls(session, env).authority
     if not authority:
         raise LlmdeployError("the edge's certificate is from an authority that the system knows: clients need no more")
@@ -55,9 +52,7 @@ def renew(
 
     internal: a new one every 30 days, good for 90; every deploy does the same. files: what is in the files now.
     """
-    env = session.load()
-    if not env.settings.has_tls:
-        raise LlmdeployError(f"{env.name} has no TLS at the edge", hint="`tls: {mode: internal}` turns it on")
+    _with_tls(session)
     return update(
         session,
         services=["edge"],
@@ -67,3 +62,10 @@ def renew(
         limit_time=limit_time,
         on_interrupt=on_interrupt,
     )
+
+
+def _with_tls(session: Session) -> Environment:
+    env = session.load()
+    if not env.settings.has_tls:
+        raise LlmdeployError(f"{env.name} has no TLS at the edge", hint="`tls: {mode: internal}` turns it on")
+    return env

@@ -3,6 +3,8 @@
 REFUSED = 10  # HAProxy refuses the file; nothing was changed
 NOT_TAKEN = 11  # HAProxy did not take it over; the old file is back
 NEW = "/new/haproxy.cfg"
+# Followed by a configuration's name: the files of certificates that it wants.
+CERTIFICATES = r"sed -n 's/^ *bind .* crt \([^ ]*\).*/\1/p'"
 
 # POSIX sh with cat, mkdir, mv, rm, sed, sleep, tail. `haproxy.cfg.old` exists only while a change is under way: where
 # it is found, an earlier job was killed half-way, and nobody knows which of the two files HAProxy has read.
@@ -71,7 +73,7 @@ if command -v flock > /dev/null; then  # an earlier job may still be ending
 fi
 
 left=100
-for file in $(sed -n 's/^ *bind .* crt \\([^ ]*\\).*/\\1/p' "$new"); do  # the service edge-tls may just be placing it
+for file in $({CERTIFICATES} "$new"); do  # the service edge-tls may just be placing it
     while [ ! -e "$file" ] && [ "$left" -gt 0 ]; do
         sleep 0.1
         left=$((left - 1))

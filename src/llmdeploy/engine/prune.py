@@ -23,9 +23,7 @@ def read(docker: Docker, stack: str, job: str = "") -> dict[str, Any]:
     What is superfluous is listed before the releases are read: what a run makes meanwhile is not in the list.
     """
     listed, secrets = docker.ids()["configs"], docker.secrets(stack)
-    stacks = {
-        found[1] for name in listed if (found := re.fullmatch(r"(.+)\.(?:release\.\d+|lock|edge\.\w+|file\.\w+)", name))
-    }
+    stacks = {found[1] for name in listed if (found := _OURS.fullmatch(name))}
     kept = {name: docker.configs(name) for name in sorted(stacks)}
     everything = [config for configs in kept.values() for config in configs]
     wanted = needed([_manifest(one) for one in everything if number(one)], docker.services())

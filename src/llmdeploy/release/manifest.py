@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -61,22 +61,22 @@ def scaled(job: Job, replicas: Mapping[str, int]) -> Job:
 
 def at_edge(job: Job, edge_host: str) -> Job:
     """The job with everything that is asked through the edge asked at `edge_host`."""
-    services = {
-        name: {**entry, "answers": [_asked_at(check, edge_host) for check in entry.get("answers") or []]}
-        for name, entry in job["services"].items()
-    }
-    verify = [_asked_at(check, edge_host) for check in job.get("verify") or []]
-    return {**job, "services": services, "verify": verify, "edge_host": edge_host}
+    return {**_asking(job, lambda check: _asked_at(check, edge_host)), "edge_host": edge_host}
 
 
 def trusting(job: Job) -> Job:
     """The job with everything that is asked through TLS checked by the authority of its own edge."""
     tls = job.get("tls") or {}
+    return _asking(job, lambda check: _checked_by(check, tls))
+
+
+def _asking(job: Job, change: Callable[[Check], Check]) -> Job:
+    """The job with what `change` makes of each of its checks."""
     services = {
-        name: {**entry, "answers": [_checked_by(check, tls) for check in entry.get("answers") or []]}
+        name: {**entry, "answers": [change(check) for check in entry.get("answers") or []]}
         for name, entry in job["services"].items()
     }
-    return {**job, "services": services, "verify": [_checked_by(check, tls) for check in job.get("verify") or []]}
+    return {**job, "services": services, "verify": [change(check) for check in job.get("verify") or []]}
 
 
 def lasting(job: Job, newer: Job, now: str) -> Job:

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from llmdeploy.config.models import Settings
+from llmdeploy.engine.edgescript import CERTIFICATES
 
 EDGE_TLS = "edge-tls"
 FOLDER = "/edge-tls"
@@ -82,7 +83,7 @@ def waiting(config: str) -> list[str]:
     """
     script = f"""
 trap 'exit 0' USR1 TERM
-for file in $(sed -n 's/^ *bind .* crt \\([^ ]*\\).*/\\1/p' {config}); do
+for file in $({CERTIFICATES} {config}); do
     until [ -e "$file" ]; do sleep 0.2; done
 done
 exec haproxy "$@"

@@ -14,17 +14,15 @@ LARGEST = 500 * 1024  # of a config object (Docker before 26)
 
 
 def check(draft: Draft) -> Iterator[Problem]:
-    """Build folders, Dockerfiles and archives that are not there."""
-    for name, service in draft.services():
-        yield from _build(draft, ("services", name), service)
-    yield from _build(draft, ("edge",), draft.settings.edge)
-    for name, service in draft.services():
-        yield from _given(draft, ("services", name), service)
-    yield from _given(draft, ("edge",), draft.settings.edge)
+    """Build folders, Dockerfiles, configuration files and archives that are not there."""
+    services = [(("services", name), service) for name, service in draft.services()]
+    for path, container in [*services, (("edge",), draft.settings.edge)]:
+        yield from _build(draft, path, container)
+        yield from _given(draft, path, container)
     for index, archive in enumerate(draft.settings.images.archives):
         if not _inside(draft.root, archive):
             yield draft.problem("images", "archives", index, why=f"`{archive}` is outside of the project")
-        elif not _is(draft.root / archive, "file"):
+        elif not is_there(draft.root / archive, "file"):
             yield draft.problem("images", "archives", index, why=f"no file `{archive}` in the project")
 
 
@@ -34,13 +32,13 @@ def _build(draft: Draft, path: KeyPath, container: Container) -> Iterator[Proble
     context = draft.root / container.build.context
     if not _inside(draft.root, container.build.context):
         yield draft.problem(*path, "build", "context", why=f"`{container.build.context}` is outside of the project")
-    elif not _is(context, "folder"):
+    elif not is_there(context, "folder"):
         why = f"no folder `{container.build.context}` in the project"
         yield draft.problem(*path, "build", "context", why=why)
     elif not _inside(context, container.build.dockerfile):
         why = f"`{container.build.dockerfile}` is outside of the folder"
         yield draft.problem(*path, "build", "dockerfile", why=why)
-    elif not _is(context / container.build.dockerfile, "file"):
+    elif not is_there(context / container.build.dockerfile, "file"):
         file = f"{container.build.context.rstrip('/')}/{container.build.dockerfile}"
         key = "dockerfile" if "dockerfile" in container.build.model_fields_set else "context"
         yield draft.problem(*path, "build", key, why=f"no file `{file}` in the project")
@@ -59,7 +57,7 @@ def _given(draft: Draft, path: KeyPath, container: Container) -> Iterator[Proble
         elif not _inside(draft.root, use.source):
             yield draft.problem(*here, why=f"`{use.source}` is outside of the project")
             continue
-        elif not _is(draft.root / use.source, "file"):
+        elif not is_there(draft.root / use.source, "file"):
             yield draft.problem(*here, why=f"no file `{use.source}` in the project")
             continue
         else:
@@ -76,7 +74,8 @@ def _inside(folder: Path, name: str) -> bool:
         return True
 
 
-def _is(path: Path, kind: str) -> bool:
+def is_there(path: Path, kind: str) -> bool:
+    """Whether there is a `file` or a `folder`; false for what none can be called."""
     try:
         return path.is_dir() if kind == "folder" else path.is_file()
     except (OSError, ValueError):  # a name too long, or of a kind no file has

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from llmdeploy.config.checks.files import is_there
 from llmdeploy.config.draft import Draft
 from llmdeploy.config.models import AUTHORITY
 from llmdeploy.errors import Problem
@@ -39,17 +40,10 @@ def _files(draft: Draft) -> Iterator[Problem]:
             yield draft.problem("tls", key, why=f"is not used with `mode: {tls.mode}`", hint="`mode: files` uses it")
         elif tls.mode == "files" and not name and key != "authority":
             yield draft.problem("tls", key, why="`mode: files` needs it")
-        elif name and not _is_file(draft, name):
+        elif name and not is_there(draft.root / name, "file"):
             yield draft.problem("tls", key, why=f"no file `{name}`")
     if tls.mode == "files" and not tls.names:
         yield draft.problem("tls", "names", why="`mode: files` needs the names that clients use")
-
-
-def _is_file(draft: Draft, name: str) -> bool:
-    try:
-        return (draft.root / name).is_file()
-    except (OSError, ValueError):  # what no file can be called
-        return False
 
 
 def _names(draft: Draft) -> Iterator[Problem]:
