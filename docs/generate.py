@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from llmdeploy.config import models
+from llmdeploy.config import models, verifying, watching
+from llmdeploy.config.fields import Scalar
 from llmdeploy.config.units import show_memory
 
 TARGET = Path(__file__).with_name("configuration.md")
@@ -35,13 +36,22 @@ SECTIONS: dict[type[BaseModel], str] = {
     models.Images: "images",
     models.Releases: "releases",
     models.Verify: "verify",
-    models.Request: "verify.requests",
+    verifying.Request: "verify.requests",
+    verifying.MetricCheck: "verify.metrics",
+    watching.Monitoring: "monitoring",
+    watching.Part: "monitoring.parts.NAME",
+    watching.Retention: "monitoring.retention",
+    watching.Alerts: "monitoring.alerts",
+    watching.Receiver: "monitoring.alerts.receivers.NAME",
+    watching.Slack: "slack",
+    watching.Email: "email",
+    watching.Metrics: "services.NAME.metrics",
 }
 WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text", type(None): "null", Any: "any"}
 INTRODUCTION = """\
 # Configuration
 
-<!-- Written by docs/generate.py from src/llmdeploy/config/models.py. Do not edit. -->
+<!-- Written by docs/generate.py from the models in src/llmdeploy/config. Do not edit. -->
 
 | file | what it holds |
 |---|---|
@@ -131,8 +141,8 @@ def _kind(annotation: Any, metadata: list[Any]) -> str:  # noqa: PLR0911 (one li
     if hasattr(annotation, "__metadata__"):  # Annotated
         return _kind(annotation.__origin__, [*annotation.__metadata__, *metadata])
     if origin is Literal:
-        return ", ".join(f"`{one}`" for one in inner)
-    if annotation == models.Scalar:
+        return ", ".join(f"`{str(one).lower() if isinstance(one, bool) else one}`" for one in inner)
+    if annotation == Scalar:
         return "text, number, true or false"
     if origin in (Union, types.UnionType):
         kinds = [_kind(one, metadata) for one in inner if one is not type(None)]

@@ -8,31 +8,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from llmdeploy.config.units import parse_duration, parse_memory, parse_network
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
-MOST_MEMORY = 1024**5  # more than any host has, and no more than Docker can count
-_Memory = BeforeValidator(parse_memory, json_schema_input_type=int | str)
-Bytes = Annotated[int, _Memory, Field(ge=4 * 1024**2, le=MOST_MEMORY)]
-Reservation = Annotated[int, _Memory, Field(le=MOST_MEMORY)]
-Seconds = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str)]
-PortNumber = Annotated[int, Field(ge=1, le=65535, strict=True)]
-Count = Annotated[int, Field(strict=True)]  # strict: `yes` and "3" are mistakes, not numbers
-Cores = Annotated[float, Field(strict=True)]
-Capability = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z_]+$")]
-Folder = Annotated[str, StringConstraints(pattern=r"^/[^:]*$")]
-Cidr = Annotated[str, AfterValidator(parse_network)]
-Scalar = str | int | float | bool
-Protocol = Literal["http", "grpc", "tcp", "web"]
-
-
-class Model(BaseModel):
-    """Base of all models: unknown keys are refused, values are immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from llmdeploy.config.fields import (
+    Bytes,
+    Capability,
+    Cidr,
+    Cores,
+    Count,
+    Folder,
+    GroupName,
+    Model,
+    Name,
+    PortNumber,
+    Protocol,
+    Reservation,
+    Scalar,
+    Seconds,
+    SecretName,
+    SecretPart,
+)
+from llmdeploy.config.verifying import Verify
+from llmdeploy.config.watching import GRAFANA_KEY, GRAFANA_PASSWORD, MetricsField, Monitoring
 
 
 class Port(Model):
@@ -142,10 +139,6 @@ def _as_volume(value: Any) -> Any:
 
 
 VolumeField = Annotated[Volume, BeforeValidator(_as_volume, json_schema_input_type=Volume | str)]
-
-
-SecretName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,25}$")]
-SecretPart = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,25}(\.pub|\.crt)?$")]
 
 
 class Secret(Model):
@@ -279,6 +272,11 @@ class Service(Container):
         default="replicated", description="global: one on every host of the group"
     )
     health: Health = Field(default=Health(), description="how it proves that it works")
+    metrics: MetricsField | None = Field(
+        default=None,
+        description="port of its Prometheus metrics, or port and path; false: it has none; default: its first port of "
+        "protocol http or web, at /metrics",
+    )
     update: Update = Field(default=Update(), description="how it is replaced")
 
 
@@ -365,28 +363,6 @@ class Docker(Model):
     log_max_file: Count = Field(default=3, ge=1, le=100, description="files kept of each container's log")
 
 
-class Request(Model):
-    """A real request through the edge that must succeed for the stack to count as working."""
-
-    name: str = Field(description="name of the check")
-    service: Name = Field(description="service that is asked")
-    port: PortNumber = Field(description="the service's own port number; it must be published")
-    method: Literal["GET", "POST", "PUT", "HEAD", "DELETE"] = Field(default="GET", description="HTTP method")
-    path: str = Field(default="/", pattern=r"^/\S*$", description="path and query")
-    headers: dict[str, str] = Field(default={}, description="request headers")
-    body: str | None = Field(default=None, description="request body")
-    expect_status: Count = Field(default=200, ge=100, le=599, description="status the answer must have")
-    expect_json: str | None = Field(default=None, description="dotted path that must be in the answer and not empty")
-    expect_text: str | None = Field(default=None, description="text that must be in the answer")
-    timeout: Seconds = Field(default=10.0, description="for the whole answer")
-
-
-class Verify(Model):
-    """What `verify`, and every deploy at its end, checks beyond health."""
-
-    requests: list[Request] = Field(default=[], description="real requests through the edge")
-
-
 class Images(Model):
     """Where images come from beyond a registry."""
 
@@ -424,17 +400,23 @@ class Settings(Model):
     secrets: dict[SecretName, Secret] = Field(default={}, description="every secret by its name, without its value")
     services: Annotated[dict[Name, Service], Field(min_length=1, description="every service by its name")]
     verify: Verify = Field(default=Verify(), description="checks beyond health")
+    monitoring: Monitoring = Field(default=Monitoring(), description="what watches the stack")
 
     @model_validator(mode="before")
     @classmethod
-    def _authority_is_a_secret(cls, data: Any) -> Any:
-        """With `tls.mode: internal` the authority is a secret like others: generated, encrypted, and rotated."""
+    def _own_secrets(cls, data: Any) -> Any:
+        """What the house itself needs is a secret like others: generated, encrypted, and rotated."""
         if not isinstance(data, dict):
             return data
-        tls, secrets = data.get("tls") or {}, data.get("secrets") or {}
-        if not isinstance(tls, dict) or not isinstance(secrets, dict) or tls.get("mode", "internal") != "internal":
+        tls, watched, secrets = (data.get(key) or {} for key in ("tls", "monitoring", "secrets"))
+        if not all(isinstance(section, dict) for section in (tls, watched, secrets)):
             return data
-        return {**data, "secrets": {AUTHORITY: {"kind": "authority"}, **secrets}}
+        own: dict[str, Any] = {}
+        if tls.get("mode", "internal") == "internal":
+            own[AUTHORITY] = {"kind": "authority"}
+        if watched.get("enabled") is True:
+            own |= {GRAFANA_PASSWORD: {"kind": "password"}, GRAFANA_KEY: {"kind": "password"}}
+        return {**data, "secrets": {**own, **secrets}} if own else data
 
     def secured(self, port: Port) -> bool:
         """Whether the edge speaks TLS on this port."""

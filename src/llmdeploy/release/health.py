@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmdeploy.config.models import Health, Port, Request, Service, Settings
+from llmdeploy.config.models import Health, Port, Service, Settings
+from llmdeploy.config.verifying import Request
 from llmdeploy.release.grpc import grpc_health_frames
 from llmdeploy.release.tls import EdgeTls
 

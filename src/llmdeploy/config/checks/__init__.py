@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from llmdeploy.config.checks import containers, files, groups, health, order, ports, registries, requests, secrets, tls
+from llmdeploy.config.checks import (
+    containers,
+    files,
+    groups,
+    health,
+    monitoring,
+    order,
+    ports,
+    registries,
+    requests,
+    secrets,
+    tls,
+)
 from llmdeploy.config.draft import Draft
 from llmdeploy.errors import Problem
 
-_MODULES = (containers, files, groups, health, order, ports, registries, requests, secrets, tls)
+_MODULES = (containers, files, groups, health, monitoring, order, ports, registries, requests, secrets, tls)
 
 
 def check(draft: Draft) -> list[Problem]:

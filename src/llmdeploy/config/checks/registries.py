@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmdeploy.config.draft import Draft
+from llmdeploy.config.marks import KeyPath
+from llmdeploy.config.watching import PARTS
 from llmdeploy.errors import Problem
 
 _HUB = "docker.io"
@@ -17,11 +19,19 @@ def check(draft: Draft) -> Iterator[Problem]:
         return
     services = [(("services", name), service) for name, service in draft.services()]
     for path, container in [(("edge",), draft.settings.edge), *services]:
-        name = "" if container.build or not container.image else repository(container.image)
-        if name and not any(name == entry or name.startswith(f"{entry}/") for entry in allowed):
-            yield draft.problem(
-                *path, "image", why=f"{name} is not in images.allow", hint=f"there: {', '.join(allowed)}"
-            )
+        if not container.build and container.image:
+            yield from _refused(draft, (*path, "image"), container.image, allowed)
+    monitoring = draft.settings.monitoring
+    for part in PARTS if monitoring.enabled else ():
+        image = monitoring.image(part)
+        if image and monitoring.has(part):
+            yield from _refused(draft, ("monitoring", "parts", part, "image"), image, allowed)
+
+
+def _refused(draft: Draft, path: KeyPath, image: str, allowed: list[str]) -> Iterator[Problem]:
+    name = repository(image)
+    if not any(name == entry or name.startswith(f"{entry}/") for entry in allowed):
+        yield draft.problem(*path, why=f"{name} is not in images.allow", hint=f"there: {', '.join(allowed)}")
 
 
 def repository(ref: str) -> str:

@@ -1,0 +1,1 @@
+"""Monitoring: what its parts are, their configurations, dashboards and alerts. Pure: settings in, texts out."""

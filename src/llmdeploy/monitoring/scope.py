@@ -1,0 +1,50 @@
+"""What the monitoring of one environment has to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from llmdeploy.config.models import Service, Settings
+from llmdeploy.config.watching import PARTS, Metrics, Monitoring, PartName
+from llmdeploy.release.tls import NOT_YET, EdgeTls
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One environment as its monitoring sees it.
+
+    settings  those of the stack, without the parts of the monitoring among its services
+    hosts     each host's name → its address
+    tls       the certificate at the edge
+    """
+
+    environment: str
+    settings: Settings
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    tls: EdgeTls = NOT_YET
+
+    @property
+    def monitoring(self) -> Monitoring:
+        """Its section of the settings."""
+        return self.settings.monitoring
+
+    @property
+    def services(self) -> Mapping[str, Service]:
+        """The services of the stack by their names."""
+        return self.settings.services
+
+    @property
+    def parts(self) -> tuple[PartName, ...]:
+        """The parts that are not left out."""
+        return tuple(name for name in PARTS if self.monitoring.has(name))
+
+
+def metrics_of(service: Service) -> Metrics | None:
+    """Where a service tells its metrics: as given, else at its first port that speaks HTTP; None for nowhere."""
+    if service.metrics is False:
+        return None
+    if service.metrics is not None:
+        return service.metrics
+    numbers = [port.number for port in service.ports if port.protocol in ("http", "web")]
+    return Metrics(port=numbers[0]) if numbers else None
