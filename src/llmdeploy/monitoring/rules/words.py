@@ -1,0 +1,29 @@
+"""Small texts that several groups of rules share."""
+
+from __future__ import annotations
+
+# Routes that machines ask every few seconds; counting them would hide what users see.
+PROBES = "/health.*|/ready.*|/live.*|/metrics"
+# Codes that are the server's fault, in the spellings of gRPC's libraries (Go: DeadlineExceeded, others:
+# DEADLINE_EXCEEDED). Refusals (InvalidArgument, Unauthenticated, ResourceExhausted…) are the caller's, as 4xx are.
+GRPC_ERRORS = "(?i:unknown|deadline_?exceeded|internal|unavailable|data_?loss)"
+
+
+def number(value: float) -> str:
+    """A number as PromQL and people read it: 10, 0.25."""
+    return f"{value:.12g}"
+
+
+def seconds(value: float) -> str:
+    """A duration in words: 10 s."""
+    return f"{number(value)} s"
+
+
+def percent(share: float) -> str:
+    """A share in words: 14.4 %."""
+    return f"{number(round(share * 100, 4))} %"
+
+
+def duration(value: float) -> str:
+    """Seconds as Prometheus writes a duration: 15s, 1500ms."""
+    return f"{value:.0f}s" if value == int(value) else f"{value * 1000:.0f}ms"
