@@ -22,6 +22,7 @@ MAY_USE = {
     "release": {"config", "engine", "errors"},
     "render": {"config", "release", "engine", "errors", "project"},
     "secrets": {"config", "errors", "project"},
+    "monitoring": {"config", "engine", "errors", "release"},
     "tls": {"errors", "release", "secrets"},
     "run": {"errors", "events"},
     "cluster": {"config", "engine", "errors", "events", "release"},

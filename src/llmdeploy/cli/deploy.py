@@ -44,21 +44,20 @@ def deploy(
     """
     from llmdeploy.cli.applying import apply
     from llmdeploy.cli.asking import ask_about, refuse_problems, refuse_unasked
-    from llmdeploy.cli.connection import connect
     from llmdeploy.cli.ending import unchanged
     from llmdeploy.cli.glance import reading
     from llmdeploy.cli.making import durations, make_job, rendered
     from llmdeploy.cli.planning import make_plan
-    from llmdeploy.cli.sealing import seal
     from llmdeploy.cli.turn import await_turn
+    from llmdeploy.cli.watched import connected, load
     from llmdeploy.cluster.verify import verify
     from llmdeploy.release.job import all_checks
 
     deadline, patience = durations(limit_time, wait)
-    env = session.load()
+    env = load(session)
     saving = plan_file is not None and not plan_file.exists()
     refuse_unasked(session, confirm=env.confirm, yes=yes or saving)
-    with connect(session, env, seal(session, env)) as connection:
+    with connected(session, env) as connection:
         await_turn(session, connection, message, patience)
         on_failure = "keep" if no_rollback else "take-back"
         job = make_job(
@@ -80,7 +79,9 @@ def deploy(
         if plan.nothing and not full:
             for note in notes:
                 session.note(note.text)
-            results = verify(connection.edge_access, all_checks(env.settings, "127.0.0.1", connection.sealed.tls))
+            results = verify(
+                connection.edge_access, all_checks(connection.env.settings, "127.0.0.1", connection.sealed.tls)
+            )
             return unchanged(job, plan.data["services"], results)
         if env.confirm and not yes:
             ask_about(session, plan.data, f"Change {env.name} so?")

@@ -13,6 +13,7 @@ from llmdeploy.cli import (
     files,
     following,
     history,
+    monitoring,
     reading,
     rollback,
     scale,
@@ -95,6 +96,11 @@ action(
     epilog="Example: llmdeploy staging history show 12; llmdeploy staging history diff 11 12 compares two; "
     "llmdeploy production history --dora --within 48h",
 )(history.history)
+action(
+    ACTIONS,
+    epilog="Examples: llmdeploy staging monitoring; llmdeploy staging monitoring open --tunnel; llmdeploy staging "
+    "monitoring --remove",
+)(monitoring.monitoring)
 action(ACTIONS, epilog="Example: llmdeploy production validate --set services.gateway.replicas=3")(files.validate)
 action(ACTIONS, epilog="Example: llmdeploy production config services.gateway")(files.config)
 action(

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from llmdeploy import __version__
 from llmdeploy.cli.connection import Connection
@@ -85,8 +86,10 @@ def rendered(
     full: bool = False,
     services: Collection[str] | None = None,
     kept_pins: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> RunDirectory:
-    """Everything the playbooks need, in the run's private folder; `services`: only these get new images."""
+    """Everything the playbooks need, in the run's private folder; `services`: only these get new images; `more`:
+    further variables for all hosts."""
     return render(
         connection.env,
         connection.path,
@@ -96,6 +99,7 @@ def rendered(
         services=services,
         kept_pins=kept_pins or {},
         secrets=connection.sealed.values,
+        more=more or {},
     )
 
 

@@ -11,7 +11,7 @@ from llmdeploy.cli.connection import Connection
 from llmdeploy.cli.looking import PATIENCE, examine, host_rows, look, problem, unreachable
 from llmdeploy.cluster import live
 from llmdeploy.cluster.drift import drift, edge_change
-from llmdeploy.cluster.history import entries
+from llmdeploy.cluster.history import Entry, entries
 from llmdeploy.engine import host_images, host_todo
 from llmdeploy.engine.api import Docker
 from llmdeploy.engine.compare import Comparison, RefusedError, compare, fingerprint
@@ -67,6 +67,15 @@ def fingerprints(services: Iterable[Mapping[str, Any]], names: Iterable[str]) ->
     """What each service is now, short; empty for one that is not among Docker's `services`."""
     live = {item["Spec"]["Name"]: dict(item) for item in services}
     return {name: fingerprint(live.get(name)) for name in names}
+
+
+def last_release(connection: Connection) -> Entry:
+    """The release the stack is on. Raises LlmdeployError where there is none."""
+    from llmdeploy.cli.scene import last_good
+
+    with live.manager(connection.managers) as docker:
+        found = entries(docker, connection.env.settings.stack) if docker else []
+    return last_good(found, connection.name)
 
 
 def make_plan(

@@ -10,6 +10,7 @@ from typing import Any
 
 from llmdeploy.cli.sealing import places
 from llmdeploy.cli.session import Outcome, Session
+from llmdeploy.cli.watched import load
 from llmdeploy.config import Environment
 from llmdeploy.config.models import Secret
 from llmdeploy.config.nearest import did_you_mean
@@ -33,7 +34,7 @@ FATES = ("made", "replaced", "removed", "kept")
 def open_safe(session: Session) -> Safe:
     """The secrets of the session's environment; nothing is opened or asked yet. Raises as `Session.load`."""
     ask = asking(session)
-    return Safe(session.load(), file_of(session.project, session.environment, ask), ask)
+    return Safe(load(session), file_of(session.project, session.environment, ask), ask)
 
 
 def asking(session: Session) -> Ask | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -13,10 +13,6 @@ from llmdeploy.cli.action import LimitTime, Yes
 from llmdeploy.cli.options import Canary, Message, NoRollback, OnInterrupt, Wait
 from llmdeploy.cli.session import Outcome, Session
 from llmdeploy.errors import UsageError
-
-if TYPE_CHECKING:
-    from llmdeploy.cli.connection import Connection
-    from llmdeploy.cluster.history import Entry
 
 EDGE = "edge"
 
@@ -46,13 +42,12 @@ def update(
     """
     from llmdeploy.cli.applying import apply
     from llmdeploy.cli.asking import ask_about, refuse_problems, refuse_unasked
-    from llmdeploy.cli.connection import connect
     from llmdeploy.cli.ending import unchanged
     from llmdeploy.cli.glance import reading
     from llmdeploy.cli.making import durations, make_job, rendered
-    from llmdeploy.cli.planning import make_plan
-    from llmdeploy.cli.sealing import seal
+    from llmdeploy.cli.planning import last_release, make_plan
     from llmdeploy.cli.turn import await_turn
+    from llmdeploy.cli.watched import connected, load
     from llmdeploy.cluster.verify import verify
     from llmdeploy.events import Note
     from llmdeploy.release.manifest import checks
@@ -62,15 +57,15 @@ def update(
     given = _pairs(images or [])
     selected = {*(services or []), *given}
     session = replace(session, overrides=[*session.overrides, *_overrides(session, given)])
-    env = session.load()
+    env = load(session)
     refuse_unasked(session, confirm=env.confirm, yes=yes)
-    with connect(session, env, seal(session, env)) as connection:
+    with connected(session, env) as connection:
         await_turn(session, connection, message, patience)
         on_failure = "keep" if no_rollback else "take-back"
         job = make_job(
             connection, action="update", message=message, deadline=deadline, on_failure=on_failure, canary=canary
         )
-        base = _base(connection)
+        base = last_release(connection)
         kept: dict[str, str] = {}
         if selected:
             job, kept = partial(job, base.manifest, selected)
@@ -87,17 +82,6 @@ def update(
         if given:
             notes.append(Note("info", "the next deploy goes back to the images that the files say"))
         return apply(session, connection, files, job, plan, "update.yml", on_interrupt=on_interrupt, notes=notes)
-
-
-def _base(connection: Connection) -> Entry:
-    """The release the stack is on. Raises LlmdeployError where there is none."""
-    from llmdeploy.cli.scene import last_good
-    from llmdeploy.cluster import live
-    from llmdeploy.cluster.history import entries
-
-    with live.manager(connection.managers) as docker:
-        found = entries(docker, connection.env.settings.stack) if docker else []
-    return last_good(found, connection.name)
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:

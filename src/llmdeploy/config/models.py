@@ -29,7 +29,7 @@ from llmdeploy.config.fields import (
     SecretPart,
 )
 from llmdeploy.config.verifying import Verify
-from llmdeploy.config.watching import GRAFANA_KEY, GRAFANA_PASSWORD, MetricsField, Monitoring
+from llmdeploy.config.watching import GRAFANA_KEY, GRAFANA_PASSWORD, Metrics, MetricsField, Monitoring
 
 
 class Port(Model):
@@ -272,10 +272,8 @@ class Service(Container):
         default="replicated", description="global: one on every host of the group"
     )
     health: Health = Field(default=Health(), description="how it proves that it works")
-    metrics: MetricsField | None = Field(
-        default=None,
-        description="port of its Prometheus metrics, or port and path; false: it has none; default: its first port of "
-        "protocol http or web, at /metrics",
+    metrics: MetricsField = Field(
+        default=Metrics(), description="port of its Prometheus metrics, or port and path; false: it has none"
     )
     update: Update = Field(default=Update(), description="how it is replaced")
 

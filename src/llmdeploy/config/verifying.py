@@ -11,12 +11,13 @@ from llmdeploy.config.fields import Count, Model, Name, PortNumber, Seconds
 
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?"
 _SIDE = rf"(?:{_NUMBER}|before(?: \* {_NUMBER})?(?: \+ {_NUMBER})?)"
+_WORDS = re.compile(r"<=|>=|==|!=|[<>*+]|[^\s<>=!*+]+|\S")
 _COMPARISON = rf"(?:<=|>=|==|!=|<|>) {_SIDE}"
 _SUCCESS = re.compile(rf"{_COMPARISON}(?: (?:and|or) {_COMPARISON})*")
 
 
 def _as_success(text: str) -> str:
-    words = " ".join(text.split())
+    words = " ".join(_WORDS.findall(text))
     if not _SUCCESS.fullmatch(words):
         raise ValueError('not a condition; write such as ">= 0.99", or "<= 0.05 or <= before * 1.5"')
     return words

@@ -43,19 +43,22 @@ DAY = 86400.0
 
 
 class Metrics(Model):
-    """Where a service tells its metrics."""
+    """Where a service tells its metrics, in Prometheus' text format."""
 
-    port: PortNumber = Field(description="port inside its container")
+    enabled: bool = Field(default=True, description="false: it has none")
+    port: PortNumber | None = Field(
+        default=None, description="port inside its container; default: its first port of protocol http or web"
+    )
     path: str = Field(default="/metrics", pattern=r"^/\S*$", description="path of the metrics")
 
 
 def _as_metrics(value: Any) -> Any:
-    return {"port": value} if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return {"enabled": value}
+    return {"port": value} if isinstance(value, int) else value
 
 
-MetricsField = Annotated[
-    Metrics | Literal[False], BeforeValidator(_as_metrics, json_schema_input_type=Metrics | int | Literal[False])
-]
+MetricsField = Annotated[Metrics, BeforeValidator(_as_metrics, json_schema_input_type=Metrics | int | bool)]
 
 
 class Part(Model):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from llmdeploy.config.models import Service, Settings
-from llmdeploy.config.watching import PARTS, Metrics, Monitoring, PartName
+from llmdeploy.config.watching import PARTS, Monitoring, PartName
 from llmdeploy.release.tls import NOT_YET, EdgeTls
 
 
@@ -40,11 +41,16 @@ class Scope:
         return tuple(name for name in PARTS if self.monitoring.has(name))
 
 
-def metrics_of(service: Service) -> Metrics | None:
+class Endpoint(NamedTuple):
+    """Where one replica of a service tells its metrics."""
+
+    port: int
+    path: str
+
+
+def metrics_of(service: Service) -> Endpoint | None:
     """Where a service tells its metrics: as given, else at its first port that speaks HTTP; None for nowhere."""
-    if service.metrics is False:
-        return None
-    if service.metrics is not None:
-        return service.metrics
+    given = service.metrics
     numbers = [port.number for port in service.ports if port.protocol in ("http", "web")]
-    return Metrics(port=numbers[0]) if numbers else None
+    port = given.port or next(iter(numbers), None)
+    return Endpoint(port, given.path) if given.enabled and port else None

@@ -41,6 +41,13 @@ def partial(job: Job, base: Manifest, selected: Collection[str]) -> tuple[Job, P
     return trusting({key: value for key, value in merged.items() if value is not None}), pins
 
 
+def without(manifest: Manifest, names: Collection[str]) -> Manifest:
+    """The manifest as if the services `names` had never been in it."""
+    job = manifest["job"]
+    services = {name: entry for name, entry in job["services"].items() if name not in names}
+    return {**manifest, "job": {**job, "services": services}}
+
+
 def _refuse_unknown(job: Job, base: Manifest, selected: Collection[str]) -> None:
     for name in selected:
         if name in job["services"]:

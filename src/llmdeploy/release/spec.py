@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmdeploy.config.models import Container, Edge, FileUse, SecretUse, Service, Settings, Volume
+from llmdeploy.config.watching import PARTS
 from llmdeploy.engine import edgejob
 from llmdeploy.release import tls
 from llmdeploy.release.health import NANO, PROBE, PROBE_FOLDER, PROBE_ON_HOST, docker_healthcheck
@@ -18,6 +19,8 @@ EDGE = "edge"
 EDGE_FOLDER = "/edge"
 EDGE_ON_HOST = "/opt/llmdeploy/edge"
 EDGE_STATUS_PORT = 8404
+
+PART_LABEL = "llmdeploy.part"  # of services that belong to the monitoring
 
 Spec = dict[str, Any]
 
@@ -37,7 +40,7 @@ def service_spec(
     replicated = {"Replicated": {"Replicas": service.replicas}}
     return {
         "Name": name,
-        "Labels": {"llmdeploy.stack": settings.stack},
+        "Labels": _labels(settings, name),
         "TaskTemplate": _task(settings, container, service, service.group),
         "Mode": {"Global": {}} if service.mode == "global" else replicated,
         "UpdateConfig": _update(
@@ -45,6 +48,17 @@ def service_spec(
         ),
         "EndpointSpec": {"Mode": "dnsrr"},
     }
+
+
+def is_part(service: Mapping[str, Any], stack: str) -> bool:
+    """Whether Docker's `service` belongs to the monitoring of `stack`."""
+    labels = service["Spec"].get("Labels") or {}
+    return PART_LABEL in labels and labels.get("llmdeploy.stack") == stack
+
+
+def _labels(settings: Settings, name: str) -> dict[str, str]:
+    part = {PART_LABEL: "monitoring"} if settings.monitoring.enabled and name in PARTS else {}
+    return {"llmdeploy.stack": settings.stack, **part}
 
 
 def edge_spec(settings: Settings, config: str, secrets: Mapping[str, str], files: Mapping[str, str]) -> Spec:

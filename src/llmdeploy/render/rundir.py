@@ -88,11 +88,13 @@ def render(
     services: Collection[str] | None = None,
     kept_pins: Mapping[str, str] | None = None,
     secrets: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> RunDirectory:
     """Writes inventory, variables, job and build folders into `path`.
 
     `services`: only their images are made and delivered; `kept_pins` are those of the others. `secrets` are those
-    that services are given: their names in the cluster and their values, which only a file in `path` has.
+    that services are given: their names in the cluster and their values, which only a file in `path` has. `more`:
+    further variables for all hosts.
     """
     sources = image_sources(env, services)
     write_contexts(env, sources, path)
@@ -103,6 +105,7 @@ def render(
         "llmdeploy_kept_pins": kept_pins or {},
         "llmdeploy_secrets_file": _sealed(path / "secrets.json", secrets or {}),
         "llmdeploy_configs_file": _sealed(path / "configs.json", files),
+        **(more or {}),
     }
     run = write_run(path, job, inventory(env, reach, fingerprint(env)), values)
     return replace(run, secrets=tuple(secrets or ()), configs=tuple(files))

@@ -15,6 +15,7 @@ from llmdeploy.release.spec import EDGE
 from llmdeploy.render.images import Source, edge_hosts
 
 MIB = 1024**2
+ALL = "all"  # the inventory's group of every host
 DISK_NEEDED_MB = 2048
 
 
@@ -51,14 +52,15 @@ def inventory(env: Environment, reach: Mapping[str, Reach], fingerprint: str) ->
 
 
 def _host(env: Environment, host: Host, reach: Reach, fingerprint: str, edge: bool) -> dict[str, Any]:
-    services = [one for one in env.settings.services.values() if one.group in host.groups]
+    everywhere = [ALL] if any(one.group == ALL for one in env.settings.services.values()) else []
+    services = [one for one in env.settings.services.values() if one.group in (*host.groups, *everywhere)]
     own = [*services, env.settings.edge] if edge else services
     ports = sorted(port.edge for one in env.settings.services.values() for port in one.ports if port.edge)
     return {
         **host.variables,
         "ansible_become": reach.become,
         "llmdeploy_ssh": list(reach.ssh),
-        "llmdeploy_groups": [*host.groups, EDGE] if edge else list(host.groups),
+        "llmdeploy_groups": [*host.groups, *([EDGE] if edge else []), *everywhere],
         "llmdeploy_ports": ports if edge else [],
         "llmdeploy_memory_mb": sum(one.reserve_memory for one in own) // MIB,
         "llmdeploy_fingerprint": fingerprint,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from llmdeploy.config.watching import GRAFANA_KEY, GRAFANA_PASSWORD
 from llmdeploy.secrets.checks import wrong_with
 from llmdeploy.secrets.names import UNLOCK_KEY, all_parts, store_of, users_of
 from llmdeploy.secrets.placeholders import is_placeholder
@@ -37,7 +38,7 @@ def rows(
 
 def undeclared(declared: Mapping[str, Secret], values: Collection[str]) -> list[str]:
     """Out: names in the encrypted file that nobody declares."""
-    known = {*all_parts(declared), UNLOCK_KEY}
+    known = {*all_parts(declared), UNLOCK_KEY, GRAFANA_PASSWORD, GRAFANA_KEY}
     return [part for part in values if part not in known]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llmdeploy.view import dora, history, listings, plan, releases, secrets, summary, tables, trust, upkeep
+from llmdeploy.view import dora, history, listings, monitoring, plan, releases, secrets, summary, tables, trust, upkeep
 from llmdeploy.view.grid import Data, Lines
 
 KINDS: dict[str, Callable[[Data, bool], Lines]] = {
@@ -26,6 +26,7 @@ KINDS: dict[str, Callable[[Data, bool], Lines]] = {
     "swarm-unlocked": upkeep.swarm_unlocked,
     "prune": upkeep.prune,
     "trust": trust.trust,
+    "monitoring": monitoring.opened,
     "secrets": secrets.secrets,
     "secrets-changed": secrets.changed,
     "secrets-rekeyed": secrets.rekeyed,

@@ -13,7 +13,7 @@ from llmdeploy.view import show_error, show_outcome
 from llmdeploy.view.kinds import KINDS
 from llmdeploy.view.words import short_image
 
-from . import releases, secrets, trust, upkeep
+from . import opened, releases, secrets, trust, upkeep
 
 CHECKS = [
     {"name": "tail-go:8000", "ok": True, "ms": 12.4, "detail": ""},
@@ -75,6 +75,7 @@ DATA: dict[str, dict[str, Any]] = {
     **upkeep.DATA,
     **secrets.DATA,
     **trust.DATA,
+    **opened.DATA,
 }  # fmt: skip
 EXPECTED = {
     "plan": [
@@ -112,6 +113,7 @@ EXPECTED = {
     **upkeep.EXPECTED,
     **secrets.EXPECTED,
     **trust.EXPECTED,
+    **opened.EXPECTED,
     "deploy": [
         "✓ dev: deployed in 31 s", "changed  gateway", "on n1    Install Docker", "http://10.0.0.1:8000", "/logs/1.log",
     ],

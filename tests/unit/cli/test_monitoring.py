@@ -1,0 +1,45 @@
+"""`llmdeploy ENV monitoring`: what is refused before any host is asked, and what is made of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from llmdeploy.cli.opening import _tunnel
+from llmdeploy.cluster.access import Access
+from tests.unit.cli.conftest import Call
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("dev monitoring opn", 2, "monitoring has no 'opn'"),
+        ("dev monitoring open --remove", 2, "open only looks"),
+        ("dev monitoring --tunnel", 2, "--tunnel is about open"),
+        ("dev monitoring --data", 2, "--data is about --remove"),
+        ("dev monitoring", 3, "no group `ui`"),
+        ("production monitoring --set monitoring.group=app", 2, "--yes"),
+        ("staging monitoring --remove --data", 2, "--yes"),
+    ],
+)
+def test_what_is_wrong_is_told_before_any_host_is_asked(
+    call: Call, project: Path, no_ssh: Callable[[], bool], words: str, code: int, said: str
+) -> None:
+    done = call(*words.split())
+    assert done.code == code, done
+    assert said in done.err
+    assert no_ssh()
+
+
+def test_a_tunnel_is_a_connection_of_its_own_from_this_machine_only() -> None:
+    access = Access("tail", "10.0.0.4", ("ssh", "-o", "ControlMaster=auto", "-l", "ops", "10.0.0.4"), become=True)
+    command = _tunnel(access, [3002, 9090])
+    assert command[0] == "ssh"
+    assert command[-1] == "10.0.0.4"
+    assert command[command.index("-L") + 1] == "127.0.0.1:3002:127.0.0.1:3002"
+    assert "127.0.0.1:9090:127.0.0.1:9090" in command
+    assert "ExitOnForwardFailure=yes" in command
+    # Of two values ssh takes the first: one that shares a connection would end at once.
+    assert command.index("ControlPath=none") < command.index("ControlMaster=auto")
