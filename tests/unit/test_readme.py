@@ -28,6 +28,7 @@ DEVELOPMENT = (ROOT / "docs" / "development.md").read_text()
 DEV, FOUR = "tests/e2e/test_dev.py", "tests/e2e/test_four_hosts.py"
 ROLLBACK = "tests/e2e/test_rollback.py"
 EDGE, PEOPLE, UPKEEP = "tests/e2e/test_edge.py", "tests/e2e/test_two_people.py", "tests/e2e/test_upkeep.py"
+MONITORING = "tests/e2e/test_monitoring.py"
 TLS = "tests/e2e/test_tls.py"
 SECRETS, INIT = "tests/e2e/test_secrets.py", "test_what_is_generated_is_encrypted_and_what_people_set_is_kept"
 HISTORY = "tests/docker/reads/test_history.py"
@@ -79,6 +80,13 @@ ELSEWHERE = {
         "staging secrets rotate session",
     ),
     "llmdeploy staging secrets rekey": (SECRETS, "test_another_password", "staging secrets rekey"),
+    "llmdeploy staging monitoring": (
+        MONITORING, "test_it_comes_up_as_a_release_of_its_own", "staging monitoring",
+    ),
+    "llmdeploy staging monitoring open": (MONITORING, "test_open_says_where_to_look", "staging monitoring open"),
+    "llmdeploy staging monitoring --remove": (
+        MONITORING, "test_it_goes_and_its_data_stays_until_somebody_says_so", "staging monitoring --remove",
+    ),
     "llmdeploy staging attach": (FOUR, "test_attach_shows_how_the_last_release_ended", "staging attach"),
     "llmdeploy staging tls ca": (TLS, "trusting", "staging tls ca"),
     "llmdeploy staging tls renew": (

@@ -45,7 +45,8 @@ def without(manifest: Manifest, names: Collection[str]) -> Manifest:
     """The manifest as if the services `names` had never been in it."""
     job = manifest["job"]
     services = {name: entry for name, entry in job["services"].items() if name not in names}
-    return {**manifest, "job": {**job, "services": services}}
+    asked = [check for check in job.get("verify") or [] if check["service"] not in names]
+    return {**manifest, "job": {**job, "services": services, "verify": asked}}
 
 
 def _refuse_unknown(job: Job, base: Manifest, selected: Collection[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from llmdeploy.errors import LlmdeployError, UsageError
 from llmdeploy.release.job import By, Job, build_job
 from llmdeploy.release.manifest import again, back, checks, scaled
-from llmdeploy.release.partial import partial
+from llmdeploy.release.partial import partial, without
 from llmdeploy.render.edge import edge_config
 from tests.unit.catalogue import settings
 
@@ -52,6 +52,12 @@ def env_of(made: Job, name: str) -> list[str]:
 
 
 # --- the same again
+
+
+def test_services_taken_out_of_a_manifest_have_never_been_there() -> None:
+    made, _ = partial(job(), without(manifest(), ["web"]), ["edge"])
+    assert "web" not in made["services"]
+    assert {*made["services"], "web"} == set(manifest()["job"]["services"])
 
 
 def test_a_release_again_is_what_it_was_asked_through_the_edge_of_today() -> None:
