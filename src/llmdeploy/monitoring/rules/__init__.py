@@ -22,14 +22,16 @@ from llmdeploy.monitoring.scope import Scope
 
 # In the order in which they depend on each other.
 _FILES = {
-    "services.yml": (services, slo),
+    "services.yml": (services,),
+    "slo.yml": (slo,),
     "replicas.yml": (replicas,),
     "releases.yml": (releases,),
     "edge.yml": (edge,),
     "containers.yml": (containers,),
     "nodes.yml": (nodes,),
     "swarm.yml": (swarm,),
-    "llm.yml": (llm, llm_alerts, packs),
+    "llm.yml": (llm,),
+    "llm-alerts.yml": (llm_alerts, packs),
     "monitoring.yml": (watchers, logs),
 }
 

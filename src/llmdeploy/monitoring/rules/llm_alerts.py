@@ -80,7 +80,7 @@ def _answers(scope: Scope) -> list[Rule]:
             and on (service) (sum by (service) (llm:requests:rate5m) * 300 >= {minimum})""",
             "10m",
             "ticket",
-            "{{ $labels.service }}: {{ $value | humanizePercentage }} of the requests go to other models than asked for",
+            "{{ $labels.service }}: {{ $value | humanizePercentage }} of requests go to other models than asked for",
             f"The limit is {percent(_FALLBACKS)}.",
         ),
         Alert(

@@ -92,10 +92,11 @@ def _alerts(scope: Scope) -> list[Rule]:
             or (max by (job, service, instance) (up{job=~"edge|edge-certificate|node|cadvisor|docker"}) == 0)""",
             "5m",
             "ticket",
-            "{{ $labels.instance }} of {{ $labels.job }} {{ $labels.service }} does not tell its metrics any more",
+            "{{ $labels.job }}{{ with $labels.service }} {{ . }}{{ end }}: {{ $labels.instance }} tells no metrics",
         ),
     ]
-    told = [name for name, service in scope.services.items() if service.metrics and metrics_of(service)]
+    # Where the catalogue names the port. Others are asked by guess, and need not have any.
+    told = [name for name, service in scope.services.items() if service.metrics.port and metrics_of(service)]
     if told and "blackbox-exporter" in scope.parts:
         found.append(
             Alert(
