@@ -17,7 +17,7 @@ def groups(scope: Scope) -> list[Group]:
 
 def _recorded() -> list[Rule]:
     used, limit = (
-        f"max by (service, id) (container_{name}{{{_OURS}}})"
+        f"max by (service, name) (container_{name}{{{_OURS}}})"
         for name in ("memory_working_set_bytes", "spec_memory_limit_bytes")
     )
     throttled, periods = (

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from llmdeploy.config.models import Service
+from llmdeploy.monitoring.blackbox import replica_probe
 from llmdeploy.monitoring.rules.build import Alert, Group, Record, Rule
 from llmdeploy.monitoring.scope import Scope
-from llmdeploy.release.health import health_kind
 
 # An answer about replicas counts only while the prober itself can be asked: without it nothing is known of anything.
 _KNOWN = '(max(up{job="blackbox-exporter"}) == 1)'
@@ -16,18 +15,13 @@ def groups(scope: Scope) -> list[Group]:
     found = [Group("replicas-wanted", _wanted(scope))]
     if "blackbox-exporter" not in scope.parts:
         return found
-    names = [name for name, service in scope.services.items() if probed(service)]
+    names = [name for name, service in scope.services.items() if replica_probe(service)]
     recorded: list[Rule] = [
         Record("service:replicas_running", 'sum by (service) (probe_success{job="replicas"})'),
         Record("service:replicas_probed", 'count by (service) (probe_success{job="replicas"})'),
         Record("service:probe_seconds:max", 'max by (service) (probe_duration_seconds{job="replicas"})'),
     ]
     return [*found, Group("replicas-running", recorded), Group("replicas-alerts", _alerts(names) if names else [])]
-
-
-def probed(service: Service) -> bool:
-    """Whether replicas of it are asked from outside: those without ports cannot be, those without health need not."""
-    return bool(service.ports) and health_kind(service) != "none"
 
 
 def _wanted(scope: Scope) -> list[Rule]:

@@ -7,7 +7,7 @@ WANTED = {'service:replicas_wanted{service="web"}': "1x60"}
 
 
 def of(name: str, number: int = 1) -> str:
-    return f'container_{name}{{job="cadvisor",service="web",id="/docker/{number}",instance="c"}}'
+    return f'container_{name}{{job="cadvisor",service="web",name="web.1.{number}",instance="c"}}'
 
 
 def loop(starts: int) -> Series:

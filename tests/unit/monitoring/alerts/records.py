@@ -53,9 +53,9 @@ def _services(name: str, **labels: str) -> str:
     return _series(name, job="services", service="web", **labels)
 
 
-def _series(name: str, **labels: str) -> str:
+def _series(metric: str, /, **labels: str) -> str:
     matchers = ",".join(f'{key}="{value}"' for key, value in labels.items())
-    return f"{name}{{{matchers}}}"
+    return f"{metric}{{{matchers}}}"
 
 
 def _http(code: str, route: str = "/v1", instance: str = "a") -> str:
@@ -78,7 +78,7 @@ def _haproxy(name: str, instance: str = "e1", proxy: str = "my-web-8000", **labe
 
 
 def _container(name: str, number: int = 1, **labels: str) -> str:
-    return _series(f"container_{name}", job="cadvisor", service="web", id=f"/docker/{number}", **labels)
+    return _series(f"container_{name}", job="cadvisor", service="web", name=f"web.1.{number}", **labels)
 
 
 def _node(name: str, **labels: str) -> str:
