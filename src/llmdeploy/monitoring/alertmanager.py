@@ -10,17 +10,16 @@ from typing import Any
 
 import yaml
 
-from llmdeploy.config.watching import Receiver
+from llmdeploy.config.watching import Email, Receiver
+from llmdeploy.monitoring.inhibitions import inhibitions
 from llmdeploy.monitoring.scope import Scope
 
 CONFIG_FILE = "/etc/alertmanager/alertmanager.yml"
-NOBODY = "nobody"
+NOBODY = "(nobody)"  # no receiver of the settings can have this name
 _SECRETS = "/run/secrets"
-# While a service is down, what it does badly is no news.
-_DOWN = "ServiceDown"
-_FOLLOWS = (
-    "ServiceReplicasMissing|ServiceLatencyHigh|TargetDown|MetricsMissing|GrpcUnhealthy|EdgeErrors|EdgeProbeFailing|"
-    "EdgeHostFailing|ErrorBudget.*|RestartLoop|ModelErrors|NoTokens"
+_TITLE = (
+    "{{ .Status | toUpper }}: {{ .CommonLabels.alertname }} {{ .CommonLabels.service }} "
+    "({{ .CommonLabels.environment }})"
 )
 _TEXT = "{{ range .Alerts }}{{ .Annotations.summary }}\n{{ .Annotations.runbook_url }}\n{{ end }}"
 
@@ -49,11 +48,11 @@ def _config(scope: Scope) -> dict[str, Any]:
             "receiver": NOBODY,
             "group_by": ["alertname", "service"],
             "group_wait": "10s",
-            "group_interval": "1m",
+            "group_interval": "30s",
             "repeat_interval": "4h",
             "routes": [*_watchdog(receivers), *_by_severity(receivers)],
         },
-        "inhibit_rules": _inhibitions(),
+        "inhibit_rules": inhibitions(),
         "receivers": [{"name": NOBODY}, *(_receiver(name, one) for name, one in receivers.items())],
     }
 
@@ -61,6 +60,8 @@ def _config(scope: Scope) -> dict[str, Any]:
 def _watchdog(receivers: dict[str, Receiver]) -> Iterator[dict[str, Any]]:
     """It goes to those who miss it when it stays away, and to nobody else."""
     matchers = ['alertname="Watchdog"']
+    # Told again when a group's turn comes and the last time is so long ago. With 1m for both, a turn that comes a
+    # moment early would tell nobody, and the switch would hear of it every other minute only.
     often = {"group_wait": "0s", "group_interval": "1m", "repeat_interval": "50s"}
     for name, receiver in receivers.items():
         if receiver.watchdog:
@@ -75,49 +76,23 @@ def _by_severity(receivers: dict[str, Receiver]) -> Iterator[dict[str, Any]]:
             yield {"receiver": name, "matchers": matchers, "continue": True}
 
 
-def _inhibitions() -> list[dict[str, Any]]:
-    # Labels that both lack count as equal: without a service in the matchers, everything would keep everything quiet.
-    of_a_service = 'service=~".+"'
-    return [
-        {
-            "source_matchers": ['severity="page"', of_a_service],
-            "target_matchers": ['severity="ticket"', of_a_service],
-            "equal": ["alertname", "service"],
-        },
-        {
-            "source_matchers": [f'alertname="{_DOWN}"', of_a_service],
-            "target_matchers": [f'alertname=~"{_FOLLOWS}"', of_a_service],
-            "equal": ["service"],
-        },
-    ]
-
-
 def _receiver(name: str, receiver: Receiver) -> dict[str, Any]:
+    # To a dead man's switch the news that the watchdog is gone would be one more sign of life.
+    always = {"send_resolved": bool(receiver.severities)}
     if receiver.slack:
-        own = {
-            "api_url_file": f"{_SECRETS}/{receiver.slack.secret}",
-            "channel": receiver.slack.channel,
-            "send_resolved": True,
-            "title": "{{ .Status | toUpper }}: {{ .CommonLabels.alertname }} {{ .CommonLabels.service }}",
-            "text": _TEXT,
-        }
-        return {"name": name, "slack_configs": [own]}
+        secret = f"{_SECRETS}/{receiver.slack.secret}"
+        own = {"api_url_file": secret, "channel": receiver.slack.channel, "title": _TITLE, "text": _TEXT}
+        return {"name": name, "slack_configs": [{**own, **always}]}
     if receiver.email:
-        return {"name": name, "email_configs": [_mail(receiver, to) for to in receiver.email.to]}
+        return {
+            "name": name,
+            "email_configs": [{"to": to, **_mail(receiver.email), **always} for to in receiver.email.to],
+        }
     url = {"url": receiver.webhook} if receiver.webhook else {"url_file": f"{_SECRETS}/{receiver.webhook_secret}"}
-    return {"name": name, "webhook_configs": [{**url, "send_resolved": True}]}
+    return {"name": name, "webhook_configs": [{**url, **always}]}
 
 
-def _mail(receiver: Receiver, to: str) -> dict[str, Any]:
-    mail = receiver.email
-    assert mail is not None  # noqa: S101 (the caller has looked)
+def _mail(mail: Email) -> dict[str, Any]:
     login: dict[str, Any] = {"auth_username": mail.user} if mail.user else {}
     login |= {"auth_password_file": f"{_SECRETS}/{mail.secret}"} if mail.secret else {}
-    return {
-        "to": to,
-        "from": mail.sender,
-        "smarthost": mail.smarthost,
-        "require_tls": mail.tls,
-        **login,
-        "send_resolved": True,
-    }
+    return {"from": mail.sender, "smarthost": mail.smarthost, "require_tls": mail.tls, **login}
