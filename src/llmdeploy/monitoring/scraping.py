@@ -1,19 +1,22 @@
 """What Prometheus asks: every replica of everything, found by Docker's DNS, and what the blackbox exporter probes.
 
-`tasks.NAME` gives each replica's address; the name alone may give one that balances. Keys: Prometheus, configuration.
+`tasks.NAME` gives each replica's address; the name alone may give one that balances. Keys: Prometheus, configuration;
+all of them are known to 2.42 and later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from llmdeploy.config.watching import PartName
 from llmdeploy.monitoring.blackbox import Probe, edge_probe, replica_probe
-from llmdeploy.monitoring.scope import Scope, metrics_of
+from llmdeploy.monitoring.rules.words import duration
+from llmdeploy.monitoring.scope import Endpoint, Scope, metrics_of
 from llmdeploy.release.spec import EDGE, EDGE_STATUS_PORT
 
-PROBER = "blackbox-exporter"
+PROBER: PartName = "blackbox-exporter"
 PART_PORTS: dict[PartName, int] = {
     "prometheus": 9090,
     "alertmanager": 9093,
@@ -25,47 +28,52 @@ PART_PORTS: dict[PartName, int] = {
     "blackbox-exporter": 9115,
 }
 _REFRESH = "10s"
+# One replica's series. A service that makes a label of what its users send would fill Prometheus' memory otherwise.
+_MOST_SERIES = 50_000
+_METRICS = "/metrics"
+_OFFSET = 0.5  # seconds that the blackbox exporter keeps of the time it has, to answer
 _OF_HOSTS: dict[PartName, str] = {"node-exporter": "node", "cadvisor": "cadvisor"}  # what their jobs are called
-_SERVICE_OF_CONTAINER = "container_label_com_docker_swarm_service_name"
 
 Job = dict[str, Any]
+_OF_CONTAINERS: Job = {
+    # With cAdvisor's own times a container that is gone would go on for five minutes.
+    "honor_timestamps": False,
+    "metric_relabel_configs": [
+        {
+            "source_labels": ["container_label_com_docker_swarm_service_name"],
+            "regex": "(.+)",
+            "target_label": "service",
+        },
+        {"action": "labeldrop", "regex": "container_label_.+|id"},  # `name` tells containers apart
+    ],
+}
 
 
 def jobs(scope: Scope) -> list[Job]:
-    """Every scrape job. A job of Prometheus' has one module, path and port, so that ours are several of its; the
-    label `job` is what they are called together."""
+    """Every scrape job. One of Prometheus' has a single path, port and module, so that several of them make one of
+    ours; their label `job` is what these are called."""
     found = [*_services(scope), *_edge(scope), *_parts(scope), *_docker(scope)]
-    return [
-        *found,
-        *(_replicas(scope) if PROBER in scope.parts else []),
-        *(_edges(scope) if PROBER in scope.parts else []),
-    ]
+    return [*found, *_replicas(scope), *_edge_ports(scope)] if PROBER in scope.parts else found
 
 
 def _services(scope: Scope) -> Iterator[Job]:
     for name, service in scope.services.items():
         metrics = metrics_of(service)
         if metrics:
-            yield _job("services", name, name, metrics.port, path=metrics.path, service=name)
+            yield {**_job("services", name, metrics, of=name, service=name), "sample_limit": _MOST_SERIES}
 
 
 def _edge(scope: Scope) -> Iterator[Job]:
-    yield _job("edge", "", EDGE, EDGE_STATUS_PORT, service=EDGE)
+    yield _job("edge", EDGE, Endpoint(EDGE_STATUS_PORT, _METRICS), service=EDGE)
     if scope.settings.has_tls:
-        yield _job("edge-certificate", "", EDGE, EDGE_STATUS_PORT, path="/metrics/certificate", service=EDGE)
+        yield _job("edge-certificate", EDGE, Endpoint(EDGE_STATUS_PORT, "/metrics/certificate"), service=EDGE)
 
 
 def _parts(scope: Scope) -> Iterator[Job]:
     for part in scope.parts:
-        if part == "cadvisor":
-            named = [
-                {"source_labels": [_SERVICE_OF_CONTAINER], "regex": "(.+)", "target_label": "service"},
-                {"action": "labeldrop", "regex": "container_label_.+|id"},
-            ]
-            yield {**_job("cadvisor", "", part, PART_PORTS[part]), "metric_relabel_configs": named}
-        else:
-            service = "" if part in _OF_HOSTS else part
-            yield _job(_OF_HOSTS.get(part, part), "", part, PART_PORTS[part], service=service)
+        known = {} if part in _OF_HOSTS else {"service": part}
+        job = _job(_OF_HOSTS.get(part, part), part, Endpoint(PART_PORTS[part], _METRICS), **known)
+        yield {**job, **_OF_CONTAINERS} if part == "cadvisor" else job
 
 
 def _docker(scope: Scope) -> Iterator[Job]:
@@ -82,39 +90,47 @@ def _replicas(scope: Scope) -> Iterator[Job]:
         found = replica_probe(service)
         if found:
             port, probe = found
-            yield _probed(_job("replicas", name, name, port, service=name), probe)
+            job = _job("replicas", name, Endpoint(port, "/probe"), of=name, service=name)
+            yield _probed(scope, job, probe, name)  # by its name, as the edge asks it
 
 
-def _edges(scope: Scope) -> Iterator[Job]:
+def _edge_ports(scope: Scope) -> Iterator[Job]:
     for name, service in scope.services.items():
         for port in service.ports:
             if port.edge:
-                job = _job("edge-probe", f"{name}-{port.edge}", EDGE, port.edge, service=name, port=str(port.edge))
-                yield _probed(job, edge_probe(scope, service, port))
+                at = Endpoint(port.edge, "/probe")
+                job = _job("edge-probe", EDGE, at, of=f"{name}-{port.edge}", service=name, port=str(port.edge))
+                probe = edge_probe(scope, service, port)
+                yield _probed(scope, job, probe, scope.tls.name if probe.tls else "")
 
 
-def _job(job: str, of: str, name: str, number: int, *, path: str = "/metrics", **labels: str) -> Job:
-    """All replicas of the service `name`. `of`: what tells this job of Prometheus' from others of the label `job`."""
+def _job(job: str, name: str, at: Endpoint, *, of: str = "", **labels: str) -> Job:
+    """All replicas of the service `name`. `of`: what tells this job from others whose label `job` is the same."""
+    path, query = urlsplit(at.path).path, parse_qs(urlsplit(at.path).query, keep_blank_values=True)
     given = {"job": job, **labels} if of else labels
-    relabel = [{"target_label": label, "replacement": value} for label, value in given.items() if value]
+    relabel = [{"target_label": label, "replacement": value} for label, value in given.items()]
+    # The dot at the end: or the search domains of the host would be asked as well, and one may answer to every name.
+    found = {"names": [f"tasks.{name}."], "type": "A", "port": at.port, "refresh_interval": _REFRESH}
     return {
         "job_name": f"{job}/{of}" if of else job,
         "metrics_path": path,
-        "dns_sd_configs": [{"names": [f"tasks.{name}"], "type": "A", "port": number, "refresh_interval": _REFRESH}],
+        **({"params": query} if query else {}),
+        "dns_sd_configs": [found],
         **({"relabel_configs": relabel} if relabel else {}),
     }
 
 
-def _probed(job: Job, probe: Probe) -> Job:
-    """The same, not asked itself but probed."""
+def _probed(scope: Scope, job: Job, probe: Probe, host: str) -> Job:
+    """The same, not asked itself but probed; `host`: the name that HTTP asks for, "" for its address."""
     through = [
         {"source_labels": ["__address__"], "target_label": "instance"},
         {"source_labels": ["__address__"], "target_label": "__param_target", "replacement": probe.target},
         {"target_label": "__address__", "replacement": f"{PROBER}:{PART_PORTS[PROBER]}"},
     ]
+    named = {"hostname": [host]} if probe.kind == "http" and host else {}
     return {
         **job,
-        "metrics_path": "/probe",
-        "params": {"module": [probe.module]},
-        "relabel_configs": [*job.get("relabel_configs", []), *through],
+        "scrape_timeout": duration(min(scope.monitoring.interval, probe.timeout + _OFFSET)),
+        "params": {"module": [probe.module], **named},
+        "relabel_configs": [*job["relabel_configs"], *through],
     }

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +13,12 @@ from llmdeploy.config.watching import PARTS
 from llmdeploy.monitoring.prometheus import CONFIG_FILE, RULES, prometheus_files
 from llmdeploy.monitoring.scope import Scope, metrics_of
 from llmdeploy.monitoring.scraping import PROBER, jobs
-from tests.programs import program
+from tests.unit.catalogue import settings
 from tests.unit.monitoring.conftest import said_by, small, write
+from tests.unit.monitoring.live import asked, eventually, free_port, running
 
 SCOPES = ["scope", "scope_with_tls", "small_scope"]
+TIMEOUTS = {"usual": 2, "slow": 8, "endless": 60}
 
 
 def told(job: dict[str, Any], label: str) -> str:
@@ -93,36 +89,25 @@ def test_a_short_interval_is_not_shorter_than_its_timeout(tmp_path: Path) -> Non
     assert "is valid" in said_by("promtool", "check", "config", placed(small(interval="2s"), tmp_path))
 
 
-@contextmanager
-def running(file: Path, data: Path) -> Iterator[str]:
-    """Prometheus on a port of this machine. Out: its address."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    command = [program("prometheus"), f"--config.file={file}", f"--storage.tsdb.path={data}"]
-    process = subprocess.Popen(
-        [*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait(10)
+def test_a_path_with_a_query_is_asked_with_it() -> None:
+    given = settings({"one": {"metrics": {"port": 80, "path": "/v1/metrics?format=prometheus&all="}}})
+    (job,) = [job for job in jobs(Scope("dev", given)) if told(job, "job") == "services"]
+    assert (job["metrics_path"], job["params"]) == ("/v1/metrics", {"format": ["prometheus"], "all": [""]})
 
 
-def asked(url: str, patience: float = 20.0) -> dict[str, Any]:
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        with suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
-            found: dict[str, Any] = json.load(answer)["data"]
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"{url} does not answer")
+def test_a_slow_health_check_gets_its_time_but_not_more_than_there_is() -> None:
+    ports = [{"number": 80, "protocol": "http"}]
+    given = settings({name: {"ports": ports, "health": {"timeout": time}} for name, time in TIMEOUTS.items()})
+    found = {told(job, "service"): job for job in jobs(Scope("dev", given)) if told(job, "job") == "replicas"}
+    assert {name: job["scrape_timeout"] for name, job in found.items()} == {
+        "usual": "5500ms", "slow": "8500ms", "endless": "15s",
+    }  # fmt: skip
 
 
 def test_a_real_one_runs_with_it(scope_with_tls: Scope, tmp_path: Path) -> None:
-    with running(placed(scope_with_tls, tmp_path), tmp_path / "data") as url:
-        groups = asked(f"{url}/api/v1/rules")["groups"]
-        pools = yaml.safe_load(asked(f"{url}/api/v1/status/config")["yaml"])["scrape_configs"]
+    words = [f"--config.file={placed(scope_with_tls, tmp_path)}", f"--storage.tsdb.path={tmp_path / 'data'}"]
+    with running("prometheus", free_port(), *words) as url:
+        groups = eventually(lambda: asked(f"{url}/api/v1/rules"))["data"]["groups"]
+        pools = yaml.safe_load(asked(f"{url}/api/v1/status/config")["data"]["yaml"])["scrape_configs"]
     assert len({group["file"] for group in groups}) == len(prometheus_files(scope_with_tls)) - 1
     assert len(pools) == len(jobs(scope_with_tls))
