@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -33,7 +34,8 @@ def _rules(of: Scope) -> Iterator[Alert | Record]:
 
 
 def promtool(*arguments: str) -> None:
-    done = subprocess.run([str(program("promtool")), *arguments], capture_output=True, text=True, check=False)
+    fast = {**os.environ, "GOGC": "400"}  # it makes a storage for each world: tidying up takes a quarter of the time
+    done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False, env=fast)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -62,8 +64,10 @@ def test_alerts_fire_when_they_should_and_only_then(tmp_path: Path, table: Table
 
 def test_recorded_series_have_the_values_they_should(tmp_path: Path) -> None:
     write(tmp_path, FULL)
-    (tmp_path / "test.yml").write_text(records_test(FULL), encoding="utf-8")
-    promtool("test", "rules", str(tmp_path / "test.yml"))
+    files = [tmp_path / f"test-{number}.yml" for number in range(len(RECORDS))]
+    for record, file in zip(RECORDS, files, strict=True):
+        file.write_text(records_test(record, FULL), encoding="utf-8")
+    promtool("test", "rules", *map(str, files))
 
 
 def test_every_alert_has_a_case_that_fires_and_one_that_does_not() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,22 +14,26 @@ from llmdeploy.monitoring.scope import Scope
 
 @dataclass(frozen=True)
 class Recorded:
-    """A world of series, and what expressions over recorded ones give in it after a while; None: nothing."""
+    """A world of series, and what expressions over recorded ones give in it after a while; None: nothing.
+
+    files  the rule files that record them
+    """
 
     name: str
+    files: Sequence[str]
     series: Mapping[str, str]
     expected: Mapping[str, float | None]
     at: str = "20m"
 
 
-def records_test(scope: Scope) -> str:
-    """The YAML of promtool for all of them; the rule files are beside it. Values may differ by rounding."""
+def records_test(record: Recorded, scope: Scope) -> str:
+    """The YAML of promtool for one of them; the rule files are beside it. Values may differ by rounding."""
     groups = rule_groups(scope)
     return yaml.safe_dump(
         {
-            "rule_files": list(groups),
+            "rule_files": list(record.files),
             "evaluation_interval": "1m",
-            "group_eval_order": [group.name for found in groups.values() for group in found],
+            "group_eval_order": [group.name for name in record.files for group in groups[name]],
             "tests": [
                 {
                     "name": record.name,
@@ -37,7 +41,6 @@ def records_test(scope: Scope) -> str:
                     "input_series": [{"series": name, "values": values} for name, values in record.series.items()],
                     "promql_expr_test": [_check(expr, value, record.at) for expr, value in record.expected.items()],
                 }
-                for record in RECORDS
             ],
         },
         sort_keys=False,
@@ -93,6 +96,7 @@ def _told(name: str, manager: str, **labels: str) -> str:
 HALF = {"1.0": 30, "2.0": 60, "+Inf": 60}
 SERVICES = Recorded(
     "requests of a service",
+    ["services.yml", "slo.yml"],
     {
         _http("200"): "0+60x30",
         _http("200", instance="b"): "0+60x30",
@@ -137,6 +141,7 @@ SERVICES = Recorded(
 )
 IDLE = Recorded(
     "a service without traffic",
+    ["services.yml", "slo.yml"],
     {_http("200"): "7x30", _http("500"): "0x30", **_buckets("http_request_duration_seconds", {"1.0": 0, "+Inf": 0})},
     {
         "service:requests:rate5m": 0,
@@ -149,6 +154,7 @@ IDLE = Recorded(
 )
 REPLICAS = Recorded(
     "replicas",
+    ["replicas.yml", "releases.yml"],
     {
         _series("probe_success", job="replicas", service="web", instance="1"): "1x30",
         _series("probe_success", job="replicas", service="web", instance="2"): "0x30",
@@ -183,11 +189,13 @@ REPLICAS = Recorded(
 )
 UNRELEASED = Recorded(
     "before the first release",
+    ["replicas.yml"],
     {},
     {'service:replicas_wanted{service="web"}': 2, 'service:replicas_wanted{service="job"}': 1},
 )
 EDGE = Recorded(
     "the edge",
+    ["edge.yml"],
     {
         _haproxy("frontend_http_requests_total"): "0+60x30",
         _haproxy("frontend_http_requests_total", "e2"): "0+60x30",
@@ -223,6 +231,7 @@ EDGE = Recorded(
 )
 CONTAINERS = Recorded(
     "containers",
+    ["containers.yml"],
     {
         _container("start_time_seconds"): "1x30",  # twenty minutes ago
         _container("start_time_seconds", 2): "_x9 540x4 stale",
@@ -250,6 +259,7 @@ CONTAINERS = Recorded(
 )
 NODES = Recorded(
     "hosts",
+    ["nodes.yml"],
     {
         _node("uname_info", nodename="host1"): "1x30",
         _node("cpu_seconds_total", cpu="0", mode="idle"): "0+15x30",
@@ -278,6 +288,7 @@ NODES = Recorded(
 )
 LLM = Recorded(
     "models by the contract",
+    ["llm.yml"],
     {
         _services("llm_requests_total", model="m", outcome="ok"): "0+54x30",
         _services("llm_requests_total", model="m", outcome="error"): "0+6x30",
@@ -316,6 +327,7 @@ LLM = Recorded(
 )
 VLLM = Recorded(
     "models by vLLM",
+    ["llm.yml"],
     {
         _services("vllm:request_success_total", model_name="m", finished_reason="stop"): "0+54x30",
         _services("vllm:request_success_total", model_name="m", finished_reason="length"): "0+6x30",
@@ -338,6 +350,7 @@ VLLM = Recorded(
 )
 LITELLM = Recorded(
     "models by LiteLLM",
+    ["llm.yml"],
     {
         _services("litellm_proxy_total_requests_metric_total", requested_model="m", team="x"): "0+60x30",
         _services("litellm_proxy_total_requests_metric_total", requested_model="m", team="y"): "0+60x30",
@@ -365,6 +378,7 @@ LITELLM = Recorded(
 )
 OTEL = Recorded(
     "models by OpenTelemetry",
+    ["llm.yml"],
     {
         _services("gen_ai_server_request_duration_seconds_count", gen_ai_request_model="m"): "0+54x30",
         _services(
