@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from . import ledger as book
-from .api import Docker
+from . import textfile
+from .api import Docker, DockerError
 from .checks import PARALLEL
 from .compare import Comparison, compare
 from .lock import Lock, LockedError, LostError
+from .metrics import Metrics
 from .progress import Progress, harmless
 from .release import Release
 from .takeback import TakenBack, take_back, touched, way_back
+from .watch import release_of
+from .watchers import Watchers
 
 EXITS = {
     "done": 0, "unchanged": 0, "failed": 1, "locked": 4, "conflict": 4, "rolled-back": 6, "unhealthy": 7,
@@ -25,6 +29,7 @@ EXITS = {
 }  # fmt: skip
 VERDICTS = {"done": "good", "unchanged": "good", "rolled-back": "rolled back"}  # of the ledger; the rest is `failed`
 LONGEST_SUMMARY = 1000
+METRICS_FOLDER = "metrics"  # the node exporter reads it
 Job = dict[str, Any]
 
 
@@ -79,7 +84,9 @@ class Attempt:
         else:
             self._number = max(before, default=0)
         pool, verdict, summary = ThreadPoolExecutor(PARALLEL), "failed", "the engine failed"
+        watchers = Watchers(self.job, self._number, found, self._progress)
         try:
+            watchers.begin()
             verdict, summary = self._carry_out(docker, lock, before, found, pool)
         except Terminated:
             verdict, summary = "interrupted", "the engine was told to end"
@@ -89,9 +96,24 @@ class Attempt:
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            ledger.close(self._record(verdict, summary))
+            try:
+                ledger.close(self._record(verdict, summary, book.labels_of(before)))
+            finally:
+                changed = self._release.outcome()["changed"] if self._release else []
+                watchers.end(verdict, changed, self._back.to if self._back and self._back.verified else None)
+            self._tell_metrics(docker, ledger)
         self._dropped = ledger.forget(int(self.job.get("keep") or book.KEEP))
         return verdict, summary
+
+    def _tell_metrics(self, docker: Docker, ledger: book.Ledger) -> None:
+        """Write what the node exporter tells of releases, beside the folder of all jobs."""
+        try:
+            content = textfile.text(self.job["stack"], ledger.read(), docker.services())
+            if content:
+                textfile.write(self._folder.parent.with_name(METRICS_FOLDER), content)
+        except (DockerError, OSError, ValueError) as problem:
+            text = harmless(f"what is told of releases was not written: {problem}")
+            self._progress.write("note", level="warning", text=text)
 
     def _open(self, ledger: book.Ledger) -> int:
         if self._left:
@@ -103,9 +125,13 @@ class Attempt:
     def _carry_out(
         self, docker: Docker, lock: Lock, before: Mapping[int, Any], found: Comparison, pool: ThreadPoolExecutor
     ) -> tuple[str, str]:
+        where = book.position(book.labels_of(before))
+        left = [name for name, unit in found.units.items() if int(release_of(unit.live) or 0) > where.source]
+        metrics = Metrics(self.job, self._progress, pool, left if self._left else ())
         self._release = release = Release(
             docker, self.job, found, self._progress, pool,
             number=self._number, resumed=bool(self._left), stop=(self._folder / "stop").exists, beat=lock.beat,
+            metrics=metrics,
         )  # fmt: skip
         release.announce()
         verdict, summary = release.run()
@@ -146,8 +172,8 @@ class Attempt:
         units = self._release.units.values() if self._release else []
         return [unit.name for unit in units if unit.foreign and unit.touched]
 
-    def _record(self, verdict: str, summary: str) -> dict[str, str]:
-        """The labels of how it ended."""
+    def _record(self, verdict: str, summary: str, before: book.Releases) -> dict[str, str]:
+        """The labels of how it ended; `before`: the releases there were."""
         release = self._release
         back = self._back if self._back and self._back.verified and not self._half_written() else None
         kept = {
@@ -161,6 +187,8 @@ class Attempt:
         }
         if verdict == "interrupted":
             kept["verdict"] = "interrupted"
+        mine = {"action": str(self.job.get("action", "")), **kept}
+        kept[textfile.TOTALS] = textfile.counted({**before, self._number: mine})
         return {**kept, **({"taken_back_to": str(back.to)} if back else {})}
 
 

@@ -39,7 +39,7 @@ def run_check(check: Check, edge_host: str = "127.0.0.1") -> Result:
     try:
         detail, ok = _ask(check, check.get("host") or edge_host), True
     except (CheckError, OSError, http.client.HTTPException, ValueError, subprocess.SubprocessError) as problem:
-        detail, ok = _words(problem, check), False
+        detail, ok = in_words(problem, check), False
     ms = round((time.monotonic() - began) * 1000, 1)
     return {"name": check["name"], "service": check.get("service", ""), "ok": ok, "ms": ms, "detail": detail}
 
@@ -61,7 +61,7 @@ def _ask(check: Check, host: str) -> str:
     if kind == "tls":
         return _certificate(check, host, timeout)
     if kind == "tcp":
-        with _connected(check, host, timeout):
+        with connected(check, host, timeout):
             return "connected"
     if kind == "grpc":
         if check.get("tls"):
@@ -70,7 +70,7 @@ def _ask(check: Check, host: str) -> str:
     return _http(check, host, timeout)
 
 
-def _connected(check: Check, host: str, timeout: float, *, name: str = "", protocol: str = "") -> socket.socket:
+def connected(check: Check, host: str, timeout: float, *, name: str = "", protocol: str = "") -> socket.socket:
     """A connection to the check's port; through TLS where it says so, with a certificate that is good for `name`."""
     connection = socket.create_connection((host, check["port"]), timeout)
     tls = check.get("tls")
@@ -94,7 +94,7 @@ def _certificate(check: Check, host: str, timeout: float) -> str:
 
 def _expiry(check: Check, host: str, name: str, timeout: float) -> str:
     try:
-        with _connected(check, host, timeout, name=name) as connection:
+        with connected(check, host, timeout, name=name) as connection:
             known = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
     except ssl.SSLCertVerificationError as problem:
         raise CheckError(f"{name}: {problem.verify_message}") from None
@@ -104,7 +104,7 @@ def _expiry(check: Check, host: str, name: str, timeout: float) -> str:
 def _grpc_through_tls(check: Check, host: str, timeout: float) -> str:
     """Send a health request as it stands in the check, and look for SERVING in what comes back."""
     deadline, received = time.monotonic() + timeout, b""
-    with _connected(check, host, timeout, protocol="h2") as connection:
+    with connected(check, host, timeout, protocol="h2") as connection:
         connection.sendall(bytes.fromhex(check["tls"]["frames"]))
         while _SERVING not in received:
             connection.settimeout(max(0.01, deadline - time.monotonic()))
@@ -122,7 +122,7 @@ def _http(check: Check, host: str, timeout: float) -> str:
         headers.setdefault("Content-Type", "application/json")
     connection = http.client.HTTPConnection(host, check["port"], timeout=timeout)
     try:
-        connection.sock = _connected(check, host, timeout)
+        connection.sock = connected(check, host, timeout)
         connection.request(check.get("method") or "GET", check.get("path") or "/", body and body.encode(), headers)
         response = connection.getresponse()
         text = response.read(MOST_BYTES).decode("utf-8", "replace")
@@ -131,14 +131,14 @@ def _http(check: Check, host: str, timeout: float) -> str:
     low, high = check.get("expect_status") or (200, 399)
     if not low <= response.status <= high:
         wish = f"{low}" if low == high else f"{low} to {high}"
-        raise CheckError(f"HTTP {response.status} instead of {wish}" + (f": {_short(text)}" if text else ""))
+        raise CheckError(f"HTTP {response.status} instead of {wish}" + (f": {short(text)}" if text else ""))
     _expect(check, text)
     return f"HTTP {response.status}"
 
 
 def _expect(check: Check, text: str) -> None:
     if check.get("expect_text") and check["expect_text"] not in text:
-        raise CheckError(f"the answer does not contain {check['expect_text']!r}: {_short(text)}")
+        raise CheckError(f"the answer does not contain {check['expect_text']!r}: {short(text)}")
     if check.get("expect_json"):
         try:
             value = json.loads(text)
@@ -147,7 +147,7 @@ def _expect(check: Check, text: str) -> None:
         except (ValueError, LookupError, TypeError):
             value = None
         if value in (None, "", [], {}):
-            raise CheckError(f"the answer has no {check['expect_json']}: {_short(text)}")
+            raise CheckError(f"the answer has no {check['expect_json']}: {short(text)}")
 
 
 def _probe_arguments(check: Check, host: str, timeout: float) -> list[str]:
@@ -183,8 +183,8 @@ def _probe_inside(arguments: list[str], timeout: float) -> str:
 
 def _probe_says(code: int, said: str) -> str:
     if code:
-        raise CheckError(_short(said) or f"the probe ended with {code}")
-    return _short(said)
+        raise CheckError(short(said) or f"the probe ended with {code}")
+    return short(said)
 
 
 def _docker(method: str, path: str, body: Any, timeout: float) -> bytes:
@@ -200,7 +200,7 @@ def _docker(method: str, path: str, body: Any, timeout: float) -> bytes:
     finally:
         connection.close()
     if response.status >= 400:
-        raise CheckError(f"Docker: {_short(answer.decode('utf-8', 'replace'))}")
+        raise CheckError(f"Docker: {short(answer.decode('utf-8', 'replace'))}")
     return answer
 
 
@@ -208,7 +208,8 @@ def _quoted(text: str) -> str:
     return "".join(char if char.isalnum() else "".join(f"%{byte:02X}" for byte in char.encode()) for char in text)
 
 
-def _words(problem: Exception, check: Check) -> str:
+def in_words(problem: Exception, check: Check) -> str:
+    """What went wrong with a check, for people."""
     if isinstance(problem, (TimeoutError, socket.timeout, subprocess.TimeoutExpired)):
         return f"no answer within {check.get('timeout') or 5.0:g} s"
     if isinstance(problem, ConnectionRefusedError):
@@ -220,6 +221,7 @@ def _words(problem: Exception, check: Check) -> str:
     return str(problem) or type(problem).__name__
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """A text of a service in one line that is not too long."""
     line = "; ".join(part.strip() for part in text.splitlines() if part.strip())
     return line if len(line) <= 300 else line[:297] + "..."

@@ -11,6 +11,7 @@ from . import edgefile, schedule, spec, spread, watch
 from .api import ConflictError, Docker, DockerError, UnreachableError
 from .compare import EDGE, Comparison, Unit, new_configuration
 from .failure import describe
+from .metrics import Metrics
 from .progress import Progress, harmless
 from .say import Teller
 from .verify import verify_stack
@@ -37,12 +38,14 @@ class Release:
         resumed: bool = False,
         stop: Callable[[], bool] = lambda: False,
         beat: Callable[[], None] = lambda: None,
+        metrics: Metrics | None = None,
     ) -> None:
         """`number` is what written services are labelled with, `stop` tells that somebody asked to stop, `beat` shows
-        that we live, `back` that this is a taking back, `resumed` that another release was left open."""
+        that we live, `back` that this is a taking back, `resumed` that another release was left open, `metrics` what
+        Prometheus is asked, if it is."""
         self._docker, self._job, self._found, self._pool = docker, job, found, pool
         self._progress, self._number = progress, number
-        self._stop, self._beat = stop, beat
+        self._stop, self._beat, self._metrics = stop, beat, metrics
         self._teller = Teller(progress, back=back)
         self.units = found.units
         self._names = {value: key for key, value in found.ids["networks"].items()}
@@ -68,7 +71,9 @@ class Release:
                 return self._verdict, self._summary()
             if self._stopped and self.names_in("waiting", *_FLYING):
                 return "stopped", self._summary()
-            wrong = self._verify_the_new() if verify else ""
+            wrong = (self._verify_the_new() if verify else "") or self._measure()
+            if wrong is None:
+                return "stopped", f"stopped while its metrics were watched; {self._summary()}"
             if wrong:
                 return "unhealthy", f"every service is healthy, but {wrong}"
             self._spread()
@@ -123,6 +128,16 @@ class Release:
         again = [check for unit in replaced for check in unit.answers]
         job = {**self._job, "verify": [*again, *(self._job.get("verify") or [])]}
         return verify_stack(job, self._pool, self._progress, self._wait)
+
+    def _measure(self) -> str | None:
+        """Ask Prometheus about what is new. Out: what is wrong, an empty text for nothing, None when told to stop."""
+        asked = self._metrics.of_all(self.units) if self._metrics else None
+        while asked and not asked.over():
+            if self._stop():
+                self._stopped = True
+                return None
+            self._wait(TURN)
+        return asked.wrong() if asked else ""
 
     def _spread(self) -> None:
         units = [unit for unit in self.units.values() if unit.written or self._resumed]
@@ -268,15 +283,26 @@ class Release:
 
     def _settle_canary(self, unit: Unit, now: float, missing: str | None) -> None:
         """The first replica is healthy: watched for its time and verified, then the others follow."""
-        unit.state, unit.detail = "canary", missing or f"1 of {unit.verdict.wanted} is new, watched {unit.canary:g} s"
-        if missing is not None or now - unit.steady < unit.canary:
+        longest = self._watching(unit)
+        unit.state, unit.detail = "canary", missing or f"1 of {unit.verdict.wanted} is new, watched {longest:g} s"
+        if missing is not None:
             return
-        wrong = self._verify()
+        asked = self._metrics.of_canary(unit) if self._metrics else None
+        measured = asked is None or asked.over()
+        wrong = asked.wrong() if asked and measured else ""
+        if not wrong:
+            if not measured or now - unit.steady < unit.canary:
+                return
+            wrong = self._verify()
         if wrong:
             self._fail(unit, f"with one new replica, {wrong}")
             return
         unit.stage, unit.state, unit.began, unit.steady = "", "starting", time.monotonic(), 0.0
         self._attempt(unit, lambda: watch.write(self._docker, unit, self._found, self._number))
+
+    def _watching(self, unit: Unit) -> float:
+        """Seconds that the first replica is watched: its time, or as long as its metrics are asked for."""
+        return max(unit.canary, self._metrics.longest if self._metrics else 0.0)
 
     def _end(self, unit: Unit, state: str) -> None:
         unit.state, unit.detail, unit.ended = state, "", time.monotonic()
@@ -286,7 +312,7 @@ class Release:
             return
         if now > self._began + self._limit:
             self._fail(unit, f"the deadline of the whole release ({self._limit:g} s) passed: {unit.detail}")
-        elif now - unit.began > unit.deadline + (unit.canary if unit.stage == "canary" else 0.0):
+        elif now - unit.began > unit.deadline + (self._watching(unit) if unit.stage == "canary" else 0.0):
             self._fail(unit, f"not done within {unit.deadline:g} s: {unit.detail or 'not stable yet'}")
 
     def _fail(self, unit: Unit, reason: str, verdict: str = "unhealthy") -> None:
