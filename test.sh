@@ -36,8 +36,8 @@ hosts() {
 }
 playbooks() { pytest tests/playbooks tests/lab "$@"; }
 in_docker() { pytest tests/docker "$@"; }
-# Two labs at a time: most of the time is waiting. A file's tests stay together, they share a lab.
-e2e() { pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/e2e "$@"; }
+# Three labs at a time: much of the time is waiting. A file's tests stay together, they share a lab.
+e2e() { pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/e2e "$@"; }
 
 case $part in
     lint) lint ;;

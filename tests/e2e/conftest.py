@@ -24,7 +24,10 @@ from tests.lab.fixtures import lab4, lab_factory
 
 __all__ = ["lab4", "lab_factory"]
 
-LONGEST = ("variants", "taking_back", "failures", "rollback", "four_hosts", "kills", "interrupts", "two_people", "dev")
+LONGEST = (
+    "variants", "taking_back", "monitoring", "failures", "rollback", "four_hosts", "kills", "interrupts", "two_people",
+    "dev",
+)  # fmt: skip
 
 MakeProject = Callable[..., Project]
 MakeImages = Callable[..., list[str]]

@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -112,7 +112,7 @@ def settings(parts: dict[str, str], url: str) -> dict[str, Any]:
     }
 
 
-def ask(site: Site, path: str, port: int = PROMETHEUS, **query: str) -> Any:
+def ask(site: Site, path: str, query: Mapping[str, str] | None = None, *, port: int = PROMETHEUS) -> Any:
     """What Prometheus or Alertmanager answers through the edge, to a host of the environment."""
     head = site.lab["head"]
     authority = ok(site.run("staging tls ca")).stdout
@@ -123,7 +123,7 @@ def ask(site: Site, path: str, port: int = PROMETHEUS, **query: str) -> Any:
 
 def values(site: Site, query: str, by: str = "service", **more: str) -> dict[str, float]:
     """Service (or another label) → value of a query."""
-    found = ask(site, "/api/v1/query", query=query, **more)["data"]["result"]
+    found = ask(site, "/api/v1/query", {"query": query, **more})["data"]["result"]
     return {one["metric"].get(by, ""): float(one["value"][1]) for one in found}
 
 
@@ -185,7 +185,7 @@ def test_what_has_no_login_answers_to_the_environments_own_hosts_only(site: Site
     assert refused(site, PROMETHEUS)
     assert refused(site, ALERTMANAGER)
     assert not refused(site, 3000), "others answer to everybody"
-    assert ask(site, "/api/v2/status", ALERTMANAGER)["config"]
+    assert ask(site, "/api/v2/status", port=ALERTMANAGER)["config"]
 
 
 def test_an_image_that_cannot_be_had_changes_nothing(site: Site) -> None:
@@ -217,7 +217,7 @@ def test_a_bad_update_is_taken_back_by_what_its_metrics_say(site: Site) -> None:
         traffic.flows()
     after = tasks(docker_on(site.lab["head"]))
     assert {name for name in after if after[name] != before[name]} == {WORSE}
-    silences = [one for one in ask(site, "/api/v2/silences", ALERTMANAGER) if "update" in one["comment"]]
+    silences = [one for one in ask(site, "/api/v2/silences", port=ALERTMANAGER) if "update" in one["comment"]]
     assert [one["status"]["state"] for one in silences] == ["expired"]
     assert [one["value"] for one in silences[0]["matchers"] if one["name"] == "service"] == [f"^({WORSE})$"]
 
@@ -228,7 +228,7 @@ def test_another_setting_reaches_a_running_prometheus_which_keeps_its_data(site:
     site.project.set("staging", "monitoring.retention", {"metrics": "3d", "size": "64MB"})
     changed = ok(site.run("staging deploy --json")).data["release"]["changed"]
     assert changed == ["prometheus"]
-    rules = json.dumps(ask(site, "/api/v1/rules", type="alert"))
+    rules = json.dumps(ask(site, "/api/v1/rules", {"type": "alert"}))
     assert "service:latency_seconds:p95_5m > 7" in rules
     flags = ask(site, "/api/v1/status/flags")["data"]
     assert (flags["storage.tsdb.retention.time"], flags["storage.tsdb.retention.size"]) == ("3d", "64MiB")

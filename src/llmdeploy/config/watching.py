@@ -204,5 +204,7 @@ class Monitoring(Model):
         return EDGE_PORTS.get(part) if given is None else given or None
 
     def has(self, part: PartName) -> bool:
-        """Whether the part is not left out."""
+        """Whether the part is not left out; without Loki there is nobody whom Alloy could send logs to."""
+        if part == "alloy" and not self.has("loki"):
+            return False
         return part not in self.parts or self.parts[part].enabled

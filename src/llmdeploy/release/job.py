@@ -9,6 +9,7 @@ from typing import Any
 
 from llmdeploy.config.models import Settings
 from llmdeploy.release.health import Check, certificate_checks, port_checks, request_check
+from llmdeploy.release.measuring import metric_checks, watch
 from llmdeploy.release.order import wave_numbers
 from llmdeploy.release.spec import EDGE, Spec, edge_spec, keeper_spec, service_spec
 from llmdeploy.release.tls import DEADLINE as TLS_DEADLINE
@@ -98,6 +99,8 @@ def build_job(
         "services": services,
         "edge_host": edge_host,
         "verify": [request_check(settings, request, edge_host, tls) for request in settings.verify.requests],
+        "watch": watch(settings),
+        "metrics": metric_checks(settings, watched=settings.monitoring.enabled),
     }
 
 

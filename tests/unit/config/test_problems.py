@@ -15,7 +15,10 @@ NAME = "must be a name: lower-case letters, digits and hyphens, at most 63, no h
 PORT = "must be a port number, 1 to 65535"
 MEMORY = "not a memory size; write a number with a unit, such as 512MB or 4GB"
 MAPPING = "must be a mapping, `key: value` lines"
-TOP = "known: confirm, deadline, defaults, docker, edge, images, monitoring, network, releases, secrets, services, stack, …"
+TOP = (
+    "known: confirm, deadline, defaults, docker, edge, images, monitoring, network, releases, secrets, services, "
+    "stack, …"
+)
 
 KEYS = "known: " + ", ".join(sorted(Service.model_fields)[:12]) + ", …"
 
