@@ -9,7 +9,7 @@ import yaml
 from llmdeploy.monitoring.rules import rule_files
 from llmdeploy.monitoring.rules.words import duration
 from llmdeploy.monitoring.scope import Scope
-from llmdeploy.monitoring.scraping import PART_PORTS, jobs
+from llmdeploy.monitoring.scraping import PART_PORTS, jobs, tasks
 
 CONFIG_FILE, RULES = "/etc/prometheus/prometheus.yml", "/etc/prometheus/rules"
 _LONGEST_TIMEOUT = 10.0  # seconds, Prometheus' own default
@@ -33,6 +33,6 @@ def _config(scope: Scope) -> dict[str, Any]:
         "rule_files": [f"{RULES}/*.yml"],
     }
     if "alertmanager" in scope.parts:
-        found = [{"names": ["tasks.alertmanager"], "type": "A", "port": PART_PORTS["alertmanager"]}]
-        config["alerting"] = {"alertmanagers": [{"dns_sd_configs": found}]}
+        found = tasks("alertmanager", PART_PORTS["alertmanager"])
+        config["alerting"] = {"alertmanagers": [{"dns_sd_configs": [found]}]}
     return {**config, "scrape_configs": jobs(scope)}

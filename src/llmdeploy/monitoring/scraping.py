@@ -56,6 +56,12 @@ def jobs(scope: Scope) -> list[Job]:
     return [*found, *_replicas(scope), *_edge_ports(scope)] if PROBER in scope.parts else found
 
 
+def tasks(name: str, port: int) -> dict[str, Any]:
+    """Prometheus' `dns_sd_config` of all running tasks of a service."""
+    # The dot at the end: or the search domains of the host would be asked as well, and one may answer to every name.
+    return {"names": [f"tasks.{name}."], "type": "A", "port": port, "refresh_interval": _REFRESH}
+
+
 def _services(scope: Scope) -> Iterator[Job]:
     for name, service in scope.services.items():
         metrics = metrics_of(service)
@@ -109,13 +115,11 @@ def _job(job: str, name: str, at: Endpoint, *, of: str = "", **labels: str) -> J
     path, query = urlsplit(at.path).path, parse_qs(urlsplit(at.path).query, keep_blank_values=True)
     given = {"job": job, **labels} if of else labels
     relabel = [{"target_label": label, "replacement": value} for label, value in given.items()]
-    # The dot at the end: or the search domains of the host would be asked as well, and one may answer to every name.
-    found = {"names": [f"tasks.{name}."], "type": "A", "port": at.port, "refresh_interval": _REFRESH}
     return {
         "job_name": f"{job}/{of}" if of else job,
         "metrics_path": path,
         **({"params": query} if query else {}),
-        "dns_sd_configs": [found],
+        "dns_sd_configs": [tasks(name, at.port)],
         **({"relabel_configs": relabel} if relabel else {}),
     }
 

@@ -67,9 +67,21 @@ def test_the_ten_services_tell_their_metrics(scope: Scope) -> None:
 def test_each_is_found_by_docker_and_probed_through_the_prober(scope: Scope) -> None:
     for job in jobs(scope):
         (found,) = job["dns_sd_configs"]
-        assert all(name.startswith("tasks.") for name in found["names"])
+        # Without the dot at the end, a search domain that answers to every name makes targets of what is not there.
+        assert all(name.startswith("tasks.") and name.endswith(".") for name in found["names"])
         if job["metrics_path"] == "/probe":
             assert job["relabel_configs"][-1] == {"target_label": "__address__", "replacement": f"{PROBER}:9115"}
+
+
+def test_alerts_go_to_alertmanager(small_scope: Scope) -> None:
+    (one,) = yaml.safe_load(prometheus_files(small_scope)[CONFIG_FILE])["alerting"]["alertmanagers"]
+    assert [(found["names"], found["port"]) for found in one["dns_sd_configs"]] == [(["tasks.alertmanager."], 9093)]
+
+
+def test_what_containers_do_is_about_their_service_and_ends_with_them(scope: Scope) -> None:
+    (job,) = [job for job in jobs(scope) if job["job_name"] == "cadvisor"]
+    assert job["honor_timestamps"] is False
+    assert {rule.get("target_label") for rule in job["metric_relabel_configs"]} == {"service", None}
 
 
 @pytest.mark.parametrize("part", PARTS)
