@@ -87,7 +87,7 @@ def test_alerts_have_what_who_is_woken_needs() -> None:
         rule = alert.as_rule()
         assert rule["labels"]["severity"] in ("page", "ticket", "none"), name
         assert rule["annotations"]["summary"], name
-        assert rule["annotations"]["runbook_url"].endswith(f"/docs/runbooks/{name}.md"), name
+        assert rule["annotations"]["runbook_url"].endswith(f"docs/runbooks/{name}.md"), name
 
 
 def test_a_service_that_is_down_pages_within_two_minutes() -> None:

@@ -50,4 +50,5 @@ def rule_files(scope: Scope) -> dict[str, str]:
 
     Rules about parts that are left out are left out, and so are alerts whose threshold is not given.
     """
-    return {name: rule_file(groups) for name, groups in rule_groups(scope).items()}
+    runbooks = scope.monitoring.alerts.runbooks.rstrip("/")
+    return {name: rule_file(groups, runbooks) for name, groups in rule_groups(scope).items()}

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import yaml
 
-RUNBOOKS = "https://github.com/llmdeploy/llmdeploy/blob/main/docs/runbooks"
+RUNBOOKS = "docs/runbooks"  # of llmdeploy itself; `monitoring.alerts.runbooks` says where people find them
 Severity = Literal["page", "ticket", "none"]
 
 
@@ -20,7 +20,7 @@ class Record:
     expr: str
     labels: Mapping[str, str] = field(default_factory=dict)
 
-    def as_rule(self) -> dict[str, Any]:
+    def as_rule(self, _runbooks: str = RUNBOOKS) -> dict[str, Any]:
         """The rule as Prometheus reads it."""
         rule: dict[str, Any] = {"record": self.name, "expr": _tidy(self.expr)}
         return {**rule, "labels": dict(self.labels)} if self.labels else rule
@@ -44,9 +44,9 @@ class Alert:
     description: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
 
-    def as_rule(self) -> dict[str, Any]:
-        """The rule as Prometheus reads it."""
-        told = {"summary": self.summary, "runbook_url": f"{RUNBOOKS}/{self.name}.md"}
+    def as_rule(self, runbooks: str = RUNBOOKS) -> dict[str, Any]:
+        """The rule as Prometheus reads it. `runbooks`: what comes before the name of its runbook."""
+        told = {"summary": self.summary, "runbook_url": f"{runbooks}/{self.name}.md"}
         if self.description:
             told["description"] = self.description
         return {
@@ -72,16 +72,16 @@ class Group:
     rules: Sequence[Rule]
     interval: str = ""
 
-    def as_group(self) -> dict[str, Any]:
+    def as_group(self, runbooks: str = RUNBOOKS) -> dict[str, Any]:
         """The group as Prometheus reads it."""
         head = {"name": self.name, **({"interval": self.interval} if self.interval else {})}
-        return {**head, "rules": [rule.as_rule() for rule in self.rules]}
+        return {**head, "rules": [rule.as_rule(runbooks) for rule in self.rules]}
 
 
-def rule_file(groups: Sequence[Group]) -> str:
-    """The text of one rule file; groups without rules are left out."""
+def rule_file(groups: Sequence[Group], runbooks: str = RUNBOOKS) -> str:
+    """The text of one rule file; groups without rules are left out. `runbooks`: where they are found."""
     return yaml.safe_dump(
-        {"groups": [group.as_group() for group in groups if group.rules]},
+        {"groups": [group.as_group(runbooks) for group in groups if group.rules]},
         sort_keys=False,
         allow_unicode=True,
         width=1000,
