@@ -69,7 +69,8 @@ one, and the other way round. A value that the catalogue gives a service stays a
 `llmdeploy schema catalogue` and `llmdeploy schema environment` print JSON Schemas for editors.
 
 **Units.** A size is a number of bytes or a text such as `512MB` or `4GB` (1 GB = 1024³ bytes, as Docker counts).
-A duration is a number of seconds or a text such as `10s`, `2m`, `1h30m`.
+A duration is a number of seconds or a text such as `10s`, `2m`, `1h30m`. A period is a duration or a number
+of days: `14d`.
 
 **Hosts.** Any inventory that Ansible reads from a file: INI or YAML, groups of groups, several hosts in a group, a host
 in several groups, ranges, `ansible_host`, `ansible_port`, `ansible_user`, key files, jump hosts in
@@ -125,7 +126,15 @@ def _duration(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
-UNITS = {"parse_memory": ("size", show_memory), "parse_duration": ("duration", _duration)}
+def _period(seconds: float) -> str:
+    return f"{seconds / 86400:g}d"
+
+
+UNITS = {
+    "parse_memory": ("size", show_memory),
+    "parse_duration": ("duration", _duration),
+    "parse_period": ("period", _period),
+}
 
 
 def _units(metadata: list[Any]) -> list[tuple[str, Any]]:

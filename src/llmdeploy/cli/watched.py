@@ -73,7 +73,7 @@ def with_parts(session: Session, env: Environment) -> Environment:
     }
     scope = Scope(env.name, settings, hosts, tls)
     group = settings.monitoring.home(env.inventory.groups)
-    parts = part_services(scope, group, _root_url(env), authority)
+    parts = part_services(scope, group, _home(env), authority)
     return replace(env, settings=settings.model_copy(update={"services": {**settings.services, **parts}}))
 
 
@@ -85,10 +85,9 @@ def _authority(session: Session, env: Environment) -> str | None:
     return tls.authority if tls.mode == "files" else None
 
 
-def _root_url(env: Environment) -> str:
-    """Where people reach Grafana."""
+def _home(env: Environment) -> str:
+    """Where people reach the edge, without a port."""
     from llmdeploy.render.images import edge_hosts
 
-    port = env.settings.monitoring.published("grafana")
     name = next(iter(env.settings.tls.names), edge_hosts(env)[0].address)
-    return f"{'http' if env.settings.tls.mode == 'off' else 'https'}://{name}:{port}" if port else ""
+    return f"{'http' if env.settings.tls.mode == 'off' else 'https'}://{name}"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from llmdeploy.config.units import parse_duration, parse_memory, parse_network
+from llmdeploy.config.units import parse_duration, parse_memory, parse_network, parse_period
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
@@ -15,6 +15,7 @@ _Memory = BeforeValidator(parse_memory, json_schema_input_type=int | str)
 Bytes = Annotated[int, _Memory, Field(ge=4 * 1024**2, le=MOST_MEMORY)]
 Reservation = Annotated[int, _Memory, Field(le=MOST_MEMORY)]
 Seconds = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str)]
+Period = Annotated[float, BeforeValidator(parse_period, json_schema_input_type=float | str)]
 PortNumber = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Count = Annotated[int, Field(strict=True)]  # strict: `yes` and "3" are mistakes, not numbers
 Cores = Annotated[float, Field(strict=True)]

@@ -10,6 +10,8 @@ import re
 
 _MEMORY = re.compile(r"(?i)^\s*(\d+(?:\.\d+)?)\s*(b|[kmgt]i?b?)?\s*$")
 _DURATION = re.compile(r"(?i)^\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:(\d+(?:\.\d+)?)s)?\s*$")
+_DAYS = re.compile(r"(?i)^\s*(\d{1,6})\s*d\s*$")
+MOST_DAYS = 3650
 _POWERS = {"b": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -35,6 +37,17 @@ def parse_duration(text: str | float) -> float:
     if not 0 <= seconds <= 7 * 86400:
         raise ValueError("not a duration between 0 and 7 days")
     return seconds
+
+
+def parse_period(text: str | float) -> float:
+    """Seconds in `text`, for what lasts: `14d`, or a duration; a bare number is seconds. Raises ValueError."""
+    match = _DAYS.match(str(text))
+    if match is None:
+        return parse_duration(text)
+    days = int(match[1])
+    if not 1 <= days <= MOST_DAYS:
+        raise ValueError(f"not a period between a day and {MOST_DAYS} days")
+    return days * 86400.0
 
 
 def parse_network(text: str) -> str:

@@ -15,6 +15,7 @@ from llmdeploy.config.fields import (
     GroupName,
     Model,
     Name,
+    Period,
     PortNumber,
     Reservation,
     Scalar,
@@ -94,9 +95,9 @@ def _logs_long_enough(seconds: float) -> float:
 class Retention(Model):
     """How long what was seen is kept."""
 
-    metrics: Seconds = Field(default=30 * DAY, gt=0, description="how long Prometheus keeps metrics")
+    metrics: Period = Field(default=30 * DAY, gt=0, description="how long Prometheus keeps metrics")
     size: Bytes = Field(default=10 * 1024**3, description="most disk that Prometheus uses; the oldest goes first")
-    logs: Annotated[Seconds, AfterValidator(_logs_long_enough)] = Field(
+    logs: Annotated[Period, AfterValidator(_logs_long_enough)] = Field(
         default=14 * DAY, description="how long Loki keeps logs; it has no limit by size"
     )
 

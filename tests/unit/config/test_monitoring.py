@@ -33,6 +33,11 @@ def watched(maker: Maker) -> Maker:
             "receivers.me.email.secret: nobody declares a secret `nope`",
         ),
         ("monitoring: {retention: {logs: 2h}}", "monitoring.retention.logs = 2h: Loki keeps logs for a day at least"),
+        (
+            "monitoring: {retention: {metrics: 4000d}}",
+            "monitoring.retention.metrics = 4000d: not a period between a day",
+        ),
+        ("monitoring: {retention: {metrics: soon}}", "monitoring.retention.metrics = soon: not a duration"),
         ("monitoring: {parts: {grafanna: {}}}", "monitoring.parts.grafanna"),
         ("monitoring: {enabled: true, group: nowhere}", "monitoring.group = nowhere: no group `nowhere`"),
         (
