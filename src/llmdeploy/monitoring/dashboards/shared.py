@@ -1,0 +1,87 @@
+"""What several dashboards share: marks of releases, names, and pieces of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmdeploy.config.watching import PartName
+from llmdeploy.monitoring.blackbox import replica_probe
+from llmdeploy.monitoring.dashboards.build import Dashboard, Mark, Row, Variable
+from llmdeploy.monitoring.scope import Scope
+
+FIRING = 'ALERTS{alertstate="firing",severity!="none"}'  # without the watchdog, which always does
+RELEASES = '{job="llmdeploy"} | json | json services="services"'  # the second one for what is a list
+FAILED = 'state="ended" | result!~"done|unchanged"'  # the engine's verdicts
+TROUBLE = "error|critical"  # levels of logs
+
+
+def made(
+    scope: Scope,
+    name: str,
+    title: str,
+    about: str,
+    rows: Sequence[Row],
+    variables: Sequence[Variable] = (),
+    since: str = "now-3h",
+) -> Dashboard:
+    """A dashboard with what all of them have; its identifier is made of `name`."""
+    return Dashboard(
+        uid=f"llmdeploy-{name}",
+        title=title,
+        about=about,
+        rows=rows,
+        variables=variables,
+        marks=_marks() if has(scope, "loki") else (),
+        since=since,
+    )
+
+
+def has(scope: Scope, part: PartName) -> bool:
+    """Whether the environment has this part."""
+    return part in scope.parts
+
+
+def published(scope: Scope) -> bool:
+    """Whether the edge publishes anything."""
+    return any(port.edge for service in scope.services.values() for port in service.ports)
+
+
+def probed(scope: Scope) -> str:
+    """A matcher of the services whose health is probed; "" without any, or without who probes."""
+    names = [name for name, service in scope.services.items() if replica_probe(service)]
+    return f'service=~"{"|".join(names)}"' if names and has(scope, "blackbox-exporter") else ""
+
+
+def _marks() -> list[Mark]:
+    text = "{{services}} {{message}} {{git}} {{user}}"
+    return [
+        Mark(
+            "Releases",
+            f'{RELEASES} | state="started" or result=~"done|unchanged"',
+            "blue",
+            "{{action}} {{release}} {{state}}",
+            text,
+            ["event", "state"],
+        ),
+        Mark(
+            "Failed releases",
+            f"{RELEASES} | {FAILED}",
+            "red",
+            "{{action}} {{release}}: {{result}}",
+            text,
+            ["event", "result"],
+        ),
+    ]
+
+
+def running(scope: Scope) -> str:
+    """PromQL: replicas that answer their health check, by service; 0 where there is none to ask."""
+    return f"service:replicas_running or on (service) 0 * service:replicas_wanted{{{probed(scope)}}}"
+
+
+def disk_days() -> str:
+    """PromQL: days until each disk of each host is full, at the pace of 6 hours; nothing where it does not fill."""
+    disk = 'job="node",fstype=~"ext[234]|xfs|btrfs|zfs|f2fs"'
+    free = f"min by (instance, device) (node_filesystem_avail_bytes{{{disk}}})"
+    pace = f"max by (instance, device) (-deriv(node_filesystem_avail_bytes{{{disk}}}[6h]))"
+    return f"{free} / ({pace} > 0) / 86400"
