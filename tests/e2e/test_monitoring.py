@@ -7,6 +7,7 @@ The tests build on one another, in this order.
 from __future__ import annotations
 
 import json
+import signal
 import ssl
 import threading
 import time
@@ -23,7 +24,7 @@ from tests.e2e import programs
 from tests.e2e.conftest import MakeImages, MakeProject
 from tests.e2e.runs import docker_on, tasks
 from tests.e2e.small import HOSTS, Site, untouched
-from tests.e2e.stack import SERVICES, eventually, ok
+from tests.e2e.stack import SERVICES, eventually, ok, start
 from tests.e2e.traffic import Traffic
 from tests.lab import Lab
 from tests.lab.fixtures import LabFactory
@@ -181,6 +182,19 @@ def test_open_says_where_to_look(site: Site) -> None:
     assert "127.0.0.1:9090:127.0.0.1:9090" in said["tunnel"]
 
 
+def test_a_tunnel_brings_it_to_this_machine(site: Site) -> None:
+    context = ssl.create_default_context(cadata=ok(site.run("staging tls ca")).stdout)
+    running = start(site.project, "staging monitoring open --tunnel")
+
+    def ready() -> bool:
+        with urllib.request.urlopen(f"https://localhost:{PROMETHEUS}/-/ready", timeout=3, context=context) as answer:
+            return bool(answer.status == 200)
+
+    eventually("Prometheus answers here", ready, 30)
+    running.signal(signal.SIGINT, group=True)
+    ok(running.end())
+
+
 def test_what_has_no_login_answers_to_the_environments_own_hosts_only(site: Site) -> None:
     assert refused(site, PROMETHEUS)
     assert refused(site, ALERTMANAGER)
@@ -256,3 +270,6 @@ def test_it_goes_and_its_data_stays_until_somebody_says_so(site: Site) -> None:
     ok(site.run("staging monitoring --remove --data --yes --plain"))
     assert volumes() == set()
     assert ok(site.run("staging deploy --json")).data["verdict"] == "unchanged", "and it stays away"
+    planned = ok(site.run("staging plan --json", "monitoring.enabled=true"), 10).data["services"]
+    created = {one["name"] for one in planned if one["action"] == "create"}
+    assert created == set(programs.PARTS), "where the files switch it on it is part of every deploy"
