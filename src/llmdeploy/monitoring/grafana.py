@@ -57,7 +57,7 @@ def _source(scope: Scope, part: PartName) -> dict[str, Any]:
         "prometheus": {
             "timeInterval": duration(scope.monitoring.interval),
             "httpMethod": "POST",
-            "manageAlerts": False,
+            "manageAlerts": True,  # its rules can be seen; nobody can change them there
             **({"alertmanagerUid": "alertmanager"} if "alertmanager" in scope.parts else {}),
         },
         "loki": {"maxLines": 1000},
@@ -80,7 +80,7 @@ def _provider() -> dict[str, Any]:
         "name": "llmdeploy",
         "type": "file",
         "folder": "llmdeploy",
-        "disableDeletion": True,
+        "disableDeletion": False,  # what is no longer among the files goes
         "allowUiUpdates": False,
         "updateIntervalSeconds": 60,
         "options": {"path": DASHBOARDS, "foldersFromFilesStructure": False},

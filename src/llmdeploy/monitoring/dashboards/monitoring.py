@@ -58,11 +58,15 @@ def _now(scope: Scope) -> Iterator[Panel]:
     if has(scope, "loki"):
         received = f"sum(rate(loki_distributor_bytes_received_total{{{_LOKI}}}[1h]))"
         yield Number(title="Logs a day", targets=[Target(f"{_DAY} * {received}")], unit="bytes")
-        last = f"max(loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds{{{_LOKI}}})"
+        # Two spellings: it moved from the index's shipper to the compactor.
+        last = " or ".join(
+            f"max(loki_{name}_last_successful_run_timestamp_seconds{{{_LOKI}}})"
+            for name in ("compactor_apply_retention", "boltdb_shipper_compact_tables_operation")
+        )
         yield Number(
             title="Compactor ran",
             about="Loki deletes nothing while it does not.",
-            targets=[Target(f"1000 * {last}")],
+            targets=[Target(f"1000 * ({last})")],
             unit="dateTimeFromNow",
         )
 
@@ -226,7 +230,9 @@ def _alloy() -> Iterator[Panel]:
     yield Graph(title="Components", targets=[Target(components, "{{health_type}}")], unit="short", width=12)
     yield Graph(
         title="Memory",
-        targets=[Target(f"max by (instance) (process_resident_memory_bytes{{{_ALLOY}}})", "{{instance}}")],
+        targets=[
+            Target(f"max by (instance) (alloy_resources_process_resident_memory_bytes{{{_ALLOY}}})", "{{instance}}")
+        ],
         unit="bytes",
         width=12,
     )

@@ -19,7 +19,7 @@ def dashboard(scope: Scope) -> Dashboard:
     rows = [
         Row("Now", list(_now(scope))),
         Row("Services", [_services(scope)]),
-        Row("Alerts that fire", [firing(FIRING)]),
+        Row("Alerts that fire", [firing()]),
         Row("Requests", list(_requests(scope))),
         Row("Health and resources", list(_resources(scope))),
         Row("Trouble in logs", _logs() if has(scope, "loki") else []),
@@ -27,9 +27,10 @@ def dashboard(scope: Scope) -> Dashboard:
     return made(scope, "overview", "Overview", about, rows)
 
 
-def firing(alerts: str) -> Table:
-    """A table of alerts that fire. `alerts`: a selector of ALERTS."""
-    since = f"ALERTS_FOR_STATE and ignoring (alertstate) {alerts}"
+def firing(*matchers: str) -> Table:
+    """A table of the alerts that fire, those that `matchers` of their labels fit."""
+    chosen = ",".join([FIRING, *matchers])
+    since = f"ALERTS_FOR_STATE and ignoring (alertstate) ALERTS{{{chosen}}}"
     labels = {
         "alertname": "Alert",
         "severity": "Severity",
@@ -110,7 +111,7 @@ def _services(scope: Scope) -> Table:
     if has(scope, "node-exporter"):
         columns.append(Column("", "max by (service, version, release) (llmdeploy:release_info)"))
         labels |= {"version": "Version", "release": "Release"}
-    columns.append(Column("Alerts", f"count by (service) ({FIRING})", "none", 0, [(1, "red")]))
+    columns.append(Column("Alerts", f"count by (service) (ALERTS{{{FIRING}}})", "none", 0, [(1, "red")]))
     return Table(title="Services", labels=labels, columns=columns, links={"Service": SERVICE_LINK}, height=13)
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from llmdeploy.monitoring.alloy import LEVELS, NO_LEVEL
 from llmdeploy.monitoring.dashboards.build import Dashboard, Panel, Row, Target, Variable
 from llmdeploy.monitoring.dashboards.overview import firing
 from llmdeploy.monitoring.dashboards.panels import CODES, Graph, Logs, Number, Timeline
-from llmdeploy.monitoring.dashboards.shared import FIRING, TROUBLE, has, made, published
+from llmdeploy.monitoring.dashboards.shared import TROUBLE, has, made, published
 from llmdeploy.monitoring.scope import Scope
 
 _ONE = '{service="$service"}'
 _HTTP = 'job="services",service="$service"'
 _CONTAINERS = '{job="cadvisor",service="$service"}'
 _LOGS = '{service="$service",level=~"$level"} |~ `(?i)$search`'
-_LEVELS = "trace,debug,info,warning,error,critical,unknown"
+_LEVELS = ",".join([*LEVELS, NO_LEVEL])
 
 
 def dashboard(scope: Scope) -> Dashboard:
@@ -28,7 +29,7 @@ def dashboard(scope: Scope) -> Dashboard:
     rows = [
         Row("Now", list(_now(scope))),
         Row("Requests and logs", _beside(scope)),
-        Row("Alerts that fire", [firing(FIRING.replace("}", ',service="$service"}'))]),
+        Row("Alerts that fire", [firing('service="$service"')]),
         Row("Routes", list(_routes())),
         Row("Replicas", list(_replicas(scope))),
         Row("Containers", list(_containers()) if has(scope, "cadvisor") else []),

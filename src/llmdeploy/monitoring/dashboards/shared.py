@@ -9,7 +9,7 @@ from llmdeploy.monitoring.blackbox import replica_probe
 from llmdeploy.monitoring.dashboards.build import Dashboard, Mark, Row, Variable
 from llmdeploy.monitoring.scope import Scope
 
-FIRING = 'ALERTS{alertstate="firing",severity!="none"}'  # without the watchdog, which always does
+FIRING = 'alertstate="firing",severity!="none"'  # of ALERTS, without the watchdog, which always does
 RELEASES = '{job="llmdeploy"} | json | json services="services"'  # the second one for what is a list
 FAILED = 'state="ended" | result!~"done|unchanged"'  # the engine's verdicts
 TROUBLE = "error|critical"  # levels of logs
