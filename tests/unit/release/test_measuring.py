@@ -11,9 +11,10 @@ import yaml
 
 from llmdeploy.engine.asking import MetricCheck
 from llmdeploy.engine.prometheus import filled
-from llmdeploy.monitoring.rules import words
+from llmdeploy.monitoring.rules import rule_files, words
+from llmdeploy.monitoring.scope import Scope
 from llmdeploy.release import measuring
-from llmdeploy.release.measuring import metric_checks, watch
+from llmdeploy.release.measuring import KNOWN_BETTER, metric_checks, watch
 from tests.programs import program
 from tests.unit.catalogue import settings
 
@@ -46,6 +47,19 @@ def test_the_engine_takes_the_usual_and_is_done_soon() -> None:
 
 def test_the_words_are_those_of_the_recording_rules() -> None:
     assert (measuring.PROBES, measuring.GRPC_ERRORS) == (words.PROBES, words.GRPC_ERRORS)
+
+
+def test_alerts_that_are_left_out_are_alerts() -> None:
+    services = {"web": {"ports": [{"number": 8000, "protocol": "http", "published": True}]}}
+    scope = Scope("dev", settings(services, monitoring={"enabled": True}))
+    names = {
+        rule["alert"]
+        for text in rule_files(scope).values()
+        for group in yaml.safe_load(text)["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+    assert names >= set(KNOWN_BETTER.split("|"))
 
 
 def test_a_rate_has_looks_enough() -> None:
@@ -158,8 +172,9 @@ def test_only_alerts_that_wake_somebody_count(tmp_path: Path) -> None:
 
     series = dict.fromkeys(
         [
-            alert("ServiceDown"), alert("ErrorBudgetBurn"), alert("Soon", state="pending"),
-            alert("Slow", severity="ticket"), alert("ServiceDown", service="other"), alert("RestartLoop"),
+            alert("ModelErrors"), alert("ErrorBudgetBurn"), alert("Soon", state="pending"),
+            alert("Slow", severity="ticket"), alert("NoTokens", service="other"),
+            *map(alert, KNOWN_BETTER.split("|")),
         ],
         "1+0x20",
     )  # fmt: skip
