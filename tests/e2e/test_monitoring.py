@@ -119,7 +119,9 @@ def ask(site: Site, path: str, query: Mapping[str, str] | None = None, *, port: 
     authority = ok(site.run("staging tls ca")).stdout
     head.exec(f"cat > /tmp/ca.crt <<'END'\n{authority}END")
     url = f"https://{head.ip}:{port}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
-    return json.loads(head.exec(f"curl --silent --globoff --max-time 10 --cacert /tmp/ca.crt '{url}'").stdout)
+    said = head.exec(f"curl --silent --globoff --max-time 10 --cacert /tmp/ca.crt '{url}'").stdout
+    assert said.startswith("{"), said[:200]  # 503 while nobody is there
+    return json.loads(said)
 
 
 def values(site: Site, query: str, by: str = "service", **more: str) -> dict[str, float]:
