@@ -40,6 +40,11 @@ _TEMPLATE = """\
 // Written by llmdeploy. The labels of Loki's index: service, node, level, environment, stack. The name of a task
 // changes with each release: it stands beside each line (structured metadata), where it makes no new stream.
 
+logging {
+  level  = "warn"
+  format = "json"
+}
+
 discovery.docker "node" {
   host             = "unix:///var/run/docker.sock"
   refresh_interval = "5s"
@@ -106,6 +111,17 @@ loki.process "lines" {
   stage.structured_metadata {
     values = {
       task = "task",
+    }
+  }
+
+  // How many of which level each service writes, for alerts.
+  stage.metrics {
+    metric.counter {
+      name              = "log_lines_total"
+      description       = "Lines of logs by service and level."
+      match_all         = true
+      action            = "inc"
+      max_idle_duration = "24h"
     }
   }
 

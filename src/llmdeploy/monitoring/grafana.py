@@ -45,6 +45,8 @@ def grafana_environment(root_url: str) -> dict[str, str]:
         "GF_ANALYTICS_REPORTING_ENABLED": "false",
         "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
         "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
+        "GF_NEWS_NEWS_FEED_ENABLED": "false",
+        "GF_SNAPSHOTS_EXTERNAL_ENABLED": "false",  # they would lie on somebody else's server
         "GF_PLUGINS_PREINSTALL_AUTO_UPDATE": "false",
         "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": f"{DASHBOARDS}/llmdeploy-overview.json",
         "GF_LOG_LEVEL": "warn",

@@ -29,7 +29,7 @@ def _replicas(scope: Scope) -> Iterator[Panel]:
         title="Wanted replicas", targets=[Target("service:replicas_wanted", "{{service}}")], unit="short", width=8
     )
     if probed(scope):
-        missing = f"service:replicas_wanted{{{probed(scope)}}} - on (service) ({running(scope)})"
+        missing = f"service:replicas_wanted{{{probed(scope)}}} - on (service) {running(scope)}"
         yield Graph(
             title="Replicas that are missing",
             targets=[Target(f"{missing} > 0", "{{service}}")],

@@ -47,7 +47,7 @@ def firing(*matchers: str) -> Table:
 
 def _now(scope: Scope) -> Iterator[Panel]:
     if probed(scope):
-        bad = f"({running(scope)}) < on (service) service:replicas_wanted"
+        bad = f"{running(scope)} < on (service) service:replicas_wanted"
         yield Number(
             title="Services not well",
             about="Fewer replicas answer their health check than the release wants.",
@@ -88,7 +88,7 @@ def _now(scope: Scope) -> Iterator[Panel]:
 def _services(scope: Scope) -> Table:
     columns = [Column("Wanted", "max by (service) (service:replicas_wanted)", "none")]
     if probed(scope):
-        part = f"100 * ({running(scope)}) / on (service) (service:replicas_wanted > 0)"
+        part = f"100 * {running(scope)} / on (service) (service:replicas_wanted > 0)"
         columns = [
             Column("Health", part, "percent", 0, [(0, "red"), (0.01, "orange"), (100, "green")]),
             Column("Running", running(scope), "none"),
@@ -150,7 +150,7 @@ def _requests(scope: Scope) -> Iterator[Panel]:
 
 def _resources(scope: Scope) -> Iterator[Panel]:
     if probed(scope):
-        part = f"({running(scope)}) / on (service) (service:replicas_wanted > 0)"
+        part = f"{running(scope)} / on (service) (service:replicas_wanted > 0)"
         yield Timeline(
             title="Replicas that answer, of those that are wanted",
             targets=[Target(part, "{{service}}")],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from llmdeploy.config.watching import PartName
 from llmdeploy.monitoring.blackbox import replica_probe
-from llmdeploy.monitoring.dashboards.build import Dashboard, Mark, Row, Variable
+from llmdeploy.monitoring.dashboards.build import Dashboard, Mark, Panel, Row, Variable
 from llmdeploy.monitoring.scope import Scope
 
 FIRING = 'alertstate="firing",severity!="none"'  # of ALERTS, without the watchdog, which always does
@@ -24,13 +24,17 @@ def made(
     variables: Sequence[Variable] = (),
     since: str = "now-3h",
 ) -> Dashboard:
-    """A dashboard with what all of them have; its identifier is made of `name`."""
+    """A dashboard with what all of them have; its identifier is made of `name`.
+
+    Without Prometheus only such panels are left as ask Loki, and nothing that is chosen: values come from Prometheus.
+    """
+    complete = has(scope, "prometheus")
     return Dashboard(
         uid=f"llmdeploy-{name}",
         title=title,
         about=about,
-        rows=rows,
-        variables=variables,
+        rows=rows if complete else [Row(row.title, [one for one in row.panels if _alone(one)]) for row in rows],
+        variables=variables if complete else (),
         marks=_marks() if has(scope, "loki") else (),
         since=since,
     )
@@ -50,6 +54,11 @@ def probed(scope: Scope) -> str:
     """A matcher of the services whose health is probed; "" without any, or without who probes."""
     names = [name for name, service in scope.services.items() if replica_probe(service)]
     return f'service=~"{"|".join(names)}"' if names and has(scope, "blackbox-exporter") else ""
+
+
+def _alone(panel: Panel) -> bool:
+    """Whether it can do without Prometheus."""
+    return all(target.source == "loki" and "$service" not in target.expr for target in panel.targets)
 
 
 def _marks() -> list[Mark]:
@@ -76,7 +85,8 @@ def _marks() -> list[Mark]:
 
 def running(scope: Scope) -> str:
     """PromQL: replicas that answer their health check, by service; 0 where there is none to ask."""
-    return f"service:replicas_running or on (service) 0 * service:replicas_wanted{{{probed(scope)}}}"
+    none = f"0 * service:replicas_wanted{{{probed(scope)}}}"
+    return f"max by (service) (service:replicas_running or on (service) {none})"
 
 
 def disk_days() -> str:
