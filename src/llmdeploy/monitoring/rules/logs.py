@@ -6,6 +6,7 @@ from llmdeploy.monitoring.rules.build import Alert, Group
 from llmdeploy.monitoring.rules.watchers import gone
 from llmdeploy.monitoring.scope import Scope
 
+_MANY, _TIMES = 0.2, 3  # lines a second; of the hour's average
 _LATE = 3 * 3600  # seconds; the compactor runs every ten minutes
 
 
@@ -44,6 +45,12 @@ def _loki() -> list[Alert]:
     ]
 
 
+def _errors(window: str) -> str:
+    """PromQL: lines of errors a second by service. Alloy counts them, so Prometheus moves their label aside."""
+    lines = f'rate(loki_process_custom_log_lines_total{{job="alloy",level=~"error|critical"}}[{window}])'
+    return f'sum by (service) (label_replace({lines}, "service", "$1", "exported_service", "(.+)"))'
+
+
 def _alloy() -> list[Alert]:
     unhealthy = 'alloy_component_controller_running_components{job="alloy",health_type!="healthy"}'
     return [
@@ -70,5 +77,13 @@ def _alloy() -> list[Alert]:
             "ticket",
             "{{ $value }} components of Alloy {{ $labels.instance }} do not work",
             labels={"service": "alloy"},
+        ),
+        Alert(
+            "LogErrorSpike",
+            f"({_errors('5m')} > {_MANY}) and on (service) ({_errors('5m')} > {_TIMES} * {_errors('1h')})",
+            "5m",
+            "ticket",
+            "{{ $labels.service }} writes {{ $value | humanize }} errors a second into its logs, far more than before",
+            f"More than {_MANY} a second, and {_TIMES} times as many as in the hour.",
         ),
     ]

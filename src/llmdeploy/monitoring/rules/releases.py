@@ -14,7 +14,7 @@ _KEPT = {  # what is told → the labels that are kept
     "releases_total": "stack, action, result",
 }
 # Results of a release, as the engine writes them.
-_GOOD, _BACK = "done|unchanged|good", "rolled.back|stopped"
+_GOOD, _BACK = "done|unchanged|good", "rolled.back|stopped|conflict"
 
 
 def groups(scope: Scope) -> list[Group]:
@@ -43,7 +43,7 @@ def _alerts() -> list[Rule]:
             f'llmdeploy:release_number{{result=~"{_BACK}"}}',
             "1m",
             "ticket",
-            "Release {{ $value }} ({{ $labels.action }}) ended {{ $labels.result }} and was taken back",
+            "Release {{ $value }} ({{ $labels.action }}) ended {{ $labels.result }}: what it had changed went back",
         ),
         Alert(
             "ReleaseMetricsUnreadable",

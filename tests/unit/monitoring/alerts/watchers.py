@@ -53,6 +53,9 @@ def down() -> Iterable[Case]:
 
 
 FAILED = own("alertmanager_notifications_failed_total", ',integration="webhook"', "alertmanager")
+LINES = (
+    'loki_process_custom_log_lines_total{job="alloy",instance="a",service="alloy",exported_service="web",level="error"}'
+)
 UNHEALTHY = own("alloy_component_controller_running_components", ',health_type="unhealthy"', "alloy")
 PROMETHEUS = {"service": "prometheus"}
 CASES = [
@@ -141,6 +144,10 @@ CASES = [
     Case("AlloyDroppedEntries", {DROPPED: "7x30"}, "15m"),
     Case("AlloyUnhealthy", {UNHEALTHY: "2x60"}, "20m", [{"instance": "p"}]),
     Case("AlloyUnhealthy", {UNHEALTHY: "0x60"}, "20m"),
+    Case("LogErrorSpike", {LINES: "0+1x60 80+60x30"}, "70m", [{"service": "web"}]),
+    Case("LogErrorSpike", {LINES: "0+60x90"}, "80m"),
+    Case("LogErrorSpike", {LINES: "0x60 0+5x30"}, "80m"),
+    Case("LogErrorSpike", {LINES.replace("error", "info"): "0+1x60 80+60x30"}, "80m"),
 ]  # fmt: skip
 HOURS = [
     Case("LokiCompactorNotRunning", {COMPACTED: "0x40"}, "4h30m", [{"service": "loki"}]),
