@@ -15,7 +15,7 @@ import yaml
 from llmdeploy.config.watching import PARTS
 from llmdeploy.monitoring.dashboards import dashboard_files, dashboards
 from llmdeploy.monitoring.dashboards.build import COLUMNS, Dashboard, Panel, Row, Target
-from llmdeploy.monitoring.dashboards.panels import Graph, Logs, Table
+from llmdeploy.monitoring.dashboards.panels import Graph, Logs, Number, Table
 from llmdeploy.monitoring.dashboards.shared import disk_days, running
 from llmdeploy.monitoring.rules import rule_groups
 from llmdeploy.monitoring.rules.build import Record
@@ -24,6 +24,7 @@ from tests.unit.monitoring import logql, promql
 from tests.unit.monitoring.alerts.cases import scope as scope_with_everything
 from tests.unit.monitoring.conftest import ROOT, said_by, small
 from tests.unit.monitoring.metricnames import EXPORTERS
+from tests.unit.monitoring.world import answers
 
 NAMES = ["overview", "llm", "service", "nodes", "containers", "edge", "deploys", "monitoring"]
 WITHOUT: list[Scope] = [small(parts={part: {"enabled": False}}) for part in PARTS]
@@ -284,3 +285,34 @@ def test_queries_give_what_they_are_for(tmp_path: Path) -> None:
     file = tmp_path / "test.yml"
     file.write_text(yaml.safe_dump({"rule_files": [], "evaluation_interval": "1m", "tests": [test]}))
     assert "SUCCESS" in said_by("promtool", "test", "rules", file)
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, str]]]:
+    """What every query of every dashboard gives where everything tells its metrics."""
+    found = {promql.plain(expr) for _, expr in queries(scope_with_everything(), "prometheus")}
+    return answers(scope_with_everything(), sorted(found), tmp_path_factory.mktemp("world"))
+
+
+def test_every_panel_shows_something_where_everything_is_told(answered: dict[str, list[dict[str, str]]]) -> None:
+    asked = {promql.plain(expr): place for place, expr in queries(scope_with_everything(), "prometheus")}
+    assert set(answered) == set(asked), "what promtool could not work out"
+    assert [asked[expr] for expr, found in answered.items() if not found] == []
+
+
+def test_legends_and_columns_are_made_of_labels_that_are_there(answered: dict[str, list[dict[str, str]]]) -> None:
+    for found, board in built(scope_with_everything()):
+        for panel, given in zip(found.panels, panels(board), strict=True):
+            for target in given["targets"]:
+                if target["datasource"]["uid"] != "prometheus":
+                    continue
+                place, labels = f"{found.uid}: {panel.title}", answered[promql.plain(target["expr"])]
+                if isinstance(panel, Table):
+                    assert all(set(one) <= set(panel.labels) for one in labels), (place, labels[0])
+                    continue
+                legend = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+                assert all(legend <= set(one) for one in labels), (place, labels[0])
+                if not isinstance(panel, Number):
+                    assert legend or (len(labels) == 1 and target["legendFormat"] != "__auto"), place
+                    drawn = [tuple(one[name] for name in sorted(legend)) for one in labels]
+                    assert len(set(drawn)) == len(drawn), f"{place}: lines that nobody can tell apart"
