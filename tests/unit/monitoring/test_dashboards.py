@@ -238,6 +238,7 @@ def test_tables_name_their_columns() -> None:
             assert list(renamed.values()) == [*panel.labels.values(), *titles]
             assert len(set(renamed.values())) == len(renamed)
             assert set(panel.links) <= set(renamed.values())
+            assert not panel.sort or panel.sort.removeprefix("-") in renamed.values()
             for column in panel.columns:
                 by = re.findall(r"\bby \(([^)]*)\)", column.expr)
                 outermost = {label.strip() for label in by[0].split(",")} if by else set(panel.labels)

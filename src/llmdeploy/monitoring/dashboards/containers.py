@@ -57,7 +57,7 @@ def _table() -> Table:
     ]
     labels = {"service": "Service", "name": "Container"}
     links = {"Service": SERVICE_LINK}
-    return Table(title="Containers", labels=labels, columns=columns, links=links, sort="Memory", height=12)
+    return Table(title="Containers", labels=labels, columns=columns, links=links, sort="-Memory", height=12)
 
 
 def _use() -> Iterator[Panel]:
@@ -105,7 +105,6 @@ def _swarm() -> Iterator[Panel]:
         targets=[Target(f"sum(swarm_manager_leader{{{docker}}})")],
         unit="none",
         none="none",
-        thresholds=[],
     )
     yield Number(title="Managers", targets=[Target(f"sum(swarm_node_manager{{{docker}}})")], unit="none")
     yield Graph(

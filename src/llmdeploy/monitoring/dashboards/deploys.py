@@ -35,7 +35,7 @@ def _newest() -> Iterator[Panel]:
         title="Newest release",
         targets=[Target("max by (action, result) (llmdeploy:release_number)", "{{action}}: {{result}}")],
         unit="none",
-        named=True,
+        shown="value_and_name",
         width=6,
     )
     yield Number(
@@ -54,7 +54,7 @@ def _newest() -> Iterator[Panel]:
         title="Releases so far",
         targets=[Target("sum by (action, result) (llmdeploy:releases_total)", "{{action}}: {{result}}")],
         unit="short",
-        named=True,
+        shown="value_and_name",
         width=6,
     )
 
@@ -132,7 +132,9 @@ def _around(scope: Scope) -> Iterator[Panel]:
 def _running() -> Table:
     labels = {"service": "Service", "version": "Version", "image": "Image", "release": "Release"}
     column = Column("", f"max by ({', '.join(labels)}) (llmdeploy:release_info)")
-    return Table(title="What runs", labels=labels, columns=[column], links={"Service": SERVICE_LINK}, height=12)
+    return Table(
+        title="What runs", labels=labels, columns=[column], links={"Service": SERVICE_LINK}, sort="Service", height=12
+    )
 
 
 def _list() -> Panel:

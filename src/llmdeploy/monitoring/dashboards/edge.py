@@ -76,7 +76,9 @@ def _table(scope: Scope) -> Table:
         Column("Open connections", of("edge:sessions"), "short"),
         Column("New connections", of("edge:connections:rate5m"), "cps"),
     ]
-    return Table(title="Ports", labels={"service": "Service", "port": "Port"}, columns=columns, height=10)
+    return Table(
+        title="Ports", labels={"service": "Service", "port": "Port"}, columns=columns, sort="Service", height=10
+    )
 
 
 def _traffic() -> Iterator[Panel]:

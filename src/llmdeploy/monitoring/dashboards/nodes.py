@@ -52,7 +52,9 @@ def _table() -> Table:
         Column("Days until it is full", days, "short", 0),
         Column("Up since", f"max by (nodename) ({uptime})", "s", 0),
     ]
-    return Table(title="Hosts", labels={"nodename": "Host"}, columns=columns, links={"Host": _NODE_LINK}, height=7)
+    return Table(
+        title="Hosts", labels={"nodename": "Host"}, columns=columns, links={"Host": _NODE_LINK}, sort="Host", height=7
+    )
 
 
 def _processors() -> Iterator[Panel]:

@@ -81,7 +81,7 @@ def _now(scope: Scope) -> Iterator[Panel]:
             title="Newest release",
             targets=[Target("max by (action, result) (llmdeploy:release_number)", "{{action}}: {{result}}")],
             unit="none",
-            named=True,
+            shown="value_and_name",
         )
 
 
@@ -112,7 +112,9 @@ def _services(scope: Scope) -> Table:
         columns.append(Column("", "max by (service, version, release) (llmdeploy:release_info)"))
         labels |= {"version": "Version", "release": "Release"}
     columns.append(Column("Alerts", f"count by (service) (ALERTS{{{FIRING}}})", "none", 0, [(1, "red")]))
-    return Table(title="Services", labels=labels, columns=columns, links={"Service": SERVICE_LINK}, height=13)
+    return Table(
+        title="Services", labels=labels, columns=columns, links={"Service": SERVICE_LINK}, sort="Service", height=13
+    )
 
 
 def _requests(scope: Scope) -> Iterator[Panel]:

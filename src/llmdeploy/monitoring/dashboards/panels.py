@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from llmdeploy.monitoring.dashboards.build import Json, Panel, Target, Thresholds, refs, steps
 
@@ -64,11 +65,11 @@ class Number(Panel):
     """The newest value, large, coloured by its thresholds.
 
     none   what is shown where there is none
-    named  with its legend beside each value
+    shown  the value, its legend, or both
     """
 
     none: str = "-"
-    named: bool = False
+    shown: Literal["value", "name", "value_and_name"] = "value"
     width: int = 4
     height: int = 4
 
@@ -90,7 +91,7 @@ class Number(Panel):
             "graphMode": "none",
             "justifyMode": "center",
             "orientation": "auto",
-            "textMode": "value_and_name" if self.named else "value",
+            "textMode": self.shown,
         }
 
 
@@ -144,7 +145,7 @@ class Table(Panel):
     labels   label → title of its column, in the order in which they are shown
     columns  of values; one without a title is asked for its labels only
     links    title of a column → where a click leads
-    sort     title of the column that it is sorted by, the largest first
+    sort     title of the column that it is sorted by; with a - before it the largest first
     """
 
     labels: Mapping[str, str]
@@ -171,7 +172,7 @@ class Table(Panel):
 
     def options(self) -> Json:
         """Small lines."""
-        order = [{"displayName": self.sort, "desc": True}] if self.sort else []
+        order = [{"displayName": self.sort.removeprefix("-"), "desc": self.sort.startswith("-")}] if self.sort else []
         return {"showHeader": True, "cellHeight": "sm", "sortBy": order, "footer": {"show": False}}
 
     def overrides(self) -> list[Json]:

@@ -63,6 +63,7 @@ def _now(scope: Scope) -> Iterator[Panel]:
             about="The release that changed it last, and its version.",
             targets=[Target(f"llmdeploy:release_info{_ONE}", "{{version}} (release {{release}})")],
             unit="none",
+            shown="name",
         )
 
 
