@@ -109,7 +109,7 @@ class Timeline(Panel):
 
     def look(self) -> Json:
         """Full colours, since they are what is read."""
-        return {"color": {"mode": "thresholds"}, "custom": {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False}}
+        return {"color": {"mode": "thresholds"}, "custom": {"fillOpacity": 80, "lineWidth": 0}}
 
     def options(self) -> Json:
         """Equal values are one band."""
