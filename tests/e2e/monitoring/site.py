@@ -37,7 +37,7 @@ class Watched(Site):
         """What a part answers through the edge to a host of the environment, as JSON."""
         head = self.lab[MANAGER]
         url = f"https://{head.ip}:{port}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
-        return json.loads(head.exec(f"curl --silent --globoff --max-time 10 --cacert {_CA} '{url}'").stdout)
+        return json.loads(head.exec(f"curl --fail --silent --globoff --max-time 10 --cacert {_CA} '{url}'").stdout)
 
     def values(self, query: str, by: str = "service", **more: str) -> dict[str, float]:
         """Service (or another label) → value of a query to Prometheus."""
