@@ -89,7 +89,12 @@ PID = Path("/var/run/docker.pid")
 NO_STARTS = Path("/usr/sbin/policy-rc.d")
 ROTATING = ("json-file", "local")
 START_WAIT, FALLBACK_WAIT, STOP_WAIT, HUNG_AFTER = 60.0, 8.0, 40.0, 30.0
-FOLDERS = {"/opt/llmdeploy/bin": 0o755, "/opt/llmdeploy/edge/run": 0o755, "/var/lib/llmdeploy": 0o700, "/var/lib/llmdeploy/metrics": 0o755}
+FOLDERS = {
+    "/opt/llmdeploy/bin": 0o755,
+    "/opt/llmdeploy/edge/run": 0o755,
+    "/var/lib/llmdeploy": 0o700,
+    "/var/lib/llmdeploy/metrics": 0o755,
+}
 ENVIRONMENT = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "NEEDRESTART_SUSPEND": "1"}
 
 
