@@ -10,10 +10,11 @@ from typing import Any
 
 from llmdeploy.cli.sealing import places
 from llmdeploy.cli.session import Outcome, Session
-from llmdeploy.cli.watched import load
+from llmdeploy.cli.watched import ON, load, switched
 from llmdeploy.config import Environment
 from llmdeploy.config.models import Secret
 from llmdeploy.config.nearest import did_you_mean
+from llmdeploy.config.watching import GRAFANA_KEY, GRAFANA_PASSWORD
 from llmdeploy.errors import ConfigError, Problem, SecretsError, UsageError
 from llmdeploy.secrets import states
 from llmdeploy.secrets.checks import HEADER, unusable, wrong_with
@@ -31,10 +32,14 @@ from llmdeploy.secrets.vaultfile import VaultFile
 FATES = ("made", "replaced", "removed", "kept")
 
 
-def open_safe(session: Session) -> Safe:
-    """The secrets of the session's environment; nothing is opened or asked yet. Raises as `Session.load`."""
+def open_safe(session: Session, name: str = "") -> Safe:
+    """The secrets of the session's environment; nothing is opened or asked yet. Raises as `Session.load`.
+
+    `name`: what is wanted. What belongs to the monitoring is there also where the files do not switch that on.
+    """
     ask = asking(session)
-    return Safe(load(session), file_of(session.project, session.environment, ask), ask)
+    meant = switched(session, ON) if name in (GRAFANA_PASSWORD, GRAFANA_KEY) else session
+    return Safe(load(meant), file_of(session.project, session.environment, ask), ask)
 
 
 def asking(session: Session) -> Ask | None:

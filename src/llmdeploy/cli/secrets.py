@@ -70,7 +70,7 @@ def get(session: Session, name: Name) -> Outcome:
     """Print the value of a secret, and nothing else."""
     from llmdeploy.cli.safe import open_safe
 
-    safe = open_safe(session)
+    safe = open_safe(session, name)
     part = safe.part(name)
     return Outcome("secret", {"environment": session.environment, "name": part, "value": safe.value(part)})
 
@@ -96,7 +96,7 @@ def set_secret(session: Session, name: Name, rest: Rest = None) -> Outcome:
     from llmdeploy.secrets import keeping
     from llmdeploy.secrets.terminal import value_of
 
-    safe = open_safe(session)
+    safe = open_safe(session, name)
     part = safe.part(name)
     safe.refuse_elsewhere(part)
     safe.file.unlock()
@@ -111,7 +111,7 @@ def generate(session: Session, name: Name) -> Outcome:
     from llmdeploy.cli.safe import open_safe
     from llmdeploy.secrets.generate import generate as make
 
-    safe = open_safe(session)
+    safe = open_safe(session, name)
     name, secret = safe.generated(name)
     return Outcome("secret", {"environment": session.environment, "name": name, "values": make(name, secret)})
 
@@ -140,7 +140,7 @@ def rotate(
     from llmdeploy.secrets import keeping
     from llmdeploy.secrets.names import users_of
 
-    safe = open_safe(session)
+    safe = open_safe(session, name)
     name, secret = safe.generated(name)
     using = users_of(name, secret, safe.users)
     if using and not store_only:

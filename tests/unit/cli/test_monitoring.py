@@ -9,7 +9,11 @@ import pytest
 
 from llmdeploy.cli.opening import _tunnel
 from llmdeploy.cluster.access import Access
+from llmdeploy.secrets import password as passwords
+from llmdeploy.secrets.password import FILE_VARIABLE
+from llmdeploy.secrets.programs import PASSWORD_VARIABLE
 from tests.unit.cli.conftest import Call
+from tests.unit.cli.test_secrets import PASSWORD, values
 
 
 @pytest.mark.parametrize(
@@ -31,6 +35,44 @@ def test_what_is_wrong_is_told_before_any_host_is_asked(
     assert done.code == code, done
     assert said in done.err
     assert no_ssh()
+
+
+@pytest.fixture
+def password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one of the secrets."""
+    monkeypatch.delenv(FILE_VARIABLE, raising=False)
+    monkeypatch.setenv(PASSWORD_VARIABLE, PASSWORD)
+    monkeypatch.setattr(passwords, "_typed", {})
+
+
+@pytest.mark.usefixtures("password")
+def test_grafanas_password_is_made_once_and_can_be_asked_for(
+    call: Call, project: Path, no_ssh: Callable[[], bool]
+) -> None:
+    (project / "environments" / "staging.yml").write_text("monitoring: {group: app}\n")
+    first = call("staging", "monitoring", "--yes")
+    assert first.code == 5, "what it needs is there, its host is not"
+    assert "made in environments/staging.secrets.yml: grafana_admin_password, grafana_secret_key" in first.err
+    assert not no_ssh()
+    made = values(project, "staging")
+    assert set(made) == {"grafana_admin_password", "grafana_secret_key"}
+    assert made["grafana_admin_password"] not in first.out + first.err
+    again = call("staging", "monitoring", "--yes")
+    assert "made in" not in again.err
+    assert values(project, "staging") == made
+    # Also where the files do not switch it on, as it may have been brought up by the verb.
+    assert call("staging", "secrets", "get", "grafana_admin_password").out.strip() == made["grafana_admin_password"]
+    listed = call("staging", "secrets", "list", "--json")
+    assert listed.envelope["data"]["undeclared"] == []
+
+
+@pytest.mark.usefixtures("password")
+def test_without_grafana_there_is_nothing_to_make(call: Call, project: Path, no_ssh: Callable[[], bool]) -> None:
+    text = "monitoring: {group: app, parts: {grafana: {enabled: false}}}\n"
+    (project / "environments" / "staging.yml").write_text(text)
+    assert call("staging", "monitoring", "--yes").code == 5
+    assert not (project / "environments" / "staging.secrets.yml").exists()
+    assert not no_ssh()
 
 
 def test_a_tunnel_is_a_connection_of_its_own_from_this_machine_only() -> None:
