@@ -22,7 +22,7 @@ from tests.e2e.runs import docker_on, tasks
 from tests.e2e.small import HOSTS, untouched
 from tests.e2e.stack import SERVICES, eventually, ok, start
 from tests.e2e.traffic import Traffic
-from tests.lab import Lab
+from tests.lab import Lab, shell
 from tests.lab.fixtures import LabFactory
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 LEFT_OUT = ("grafana", "loki", "alloy", "cadvisor")  # Debian has none of them
 VOLUMES = {"llm-prometheus-data", "llm-alertmanager-data"}
 BROKEN, WORSE = "billing", "user-dashboard"
+ARCHIVED = "blackbox-exporter"
 NOWHERE = "127.0.0.1:1/google/cadvisor:0.60.5"  # no registry is there, wherever the tests run
 
 
@@ -48,13 +49,15 @@ def webhook(lab: Lab) -> Iterator[Webhook]:
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, webhook: Webhook, make_project: MakeProject, make_images: MakeImages) -> Watched:
-    """Ten services on two hosts, with TLS, and no monitoring yet."""
+    """Ten services on two hosts, with TLS, and no monitoring yet. One image of it is only in an archive."""
     images = {part: programs.image(part) for part in programs.PARTS}
-    made = make_watched(lab, make_project, make_images, images.values())
+    made = make_watched(lab, make_project, make_images, {images[part] for part in images if part != ARCHIVED})
+    shell.docker("save", "--output", str(made.project.root / f"{ARCHIVED}.tar"), images[ARCHIVED])
     parts = {part: {"image": image, "memory": "256MB"} for part, image in images.items()}
     left_out = {part: {"enabled": False} for part in LEFT_OUT}
     told = {"receivers": {"on-call": {"webhook": webhook.url, "severities": ["page"]}}}
-    made.project.settings("staging", settings({**parts, **left_out}, alerts=told))
+    archives = {"images": {"archives": [f"{ARCHIVED}.tar"]}}
+    made.project.settings("staging", {**settings({**parts, **left_out}, alerts=told), **archives})
     ok(made.run("staging deploy --plain"))
     return made
 

@@ -78,6 +78,7 @@ def settings(parts: Mapping[str, Mapping[str, Any]], **monitoring: Any) -> dict[
     """environments/staging.yml: small services that end quickly. `parts`: what is different about each."""
     return {
         "defaults": {"stop_grace": 3, "environment": {"DEMO_NOTICE": 0}},
+        "edge": {"stop_grace": 3},  # what asks it all the time keeps its connections as long as it may
         "services": {name: {"memory": "256MB", "cpus": 0.5} for name in SERVICES},
         "monitoring": {"interval": "2s", **monitoring, "parts": {name: dict(part) for name, part in parts.items()}},
     }
