@@ -6,8 +6,8 @@ cd "$(dirname "$0")"
 bootstrap '.[test]'
 export PATH="$PWD/.venv/bin:$PATH"
 part=${1:-all}
-said=$(mktemp) early_said=$(mktemp)
-trap 'rm -f "$said" "$early_said"' EXIT
+said=$(mktemp) early_said=$(mktemp) roots_said=$(mktemp)
+trap 'rm -f "$said" "$early_said" "$roots_said"' EXIT
 [ $# -gt 0 ] && shift
 
 lint() {
@@ -17,13 +17,15 @@ lint() {
     ANSIBLE_LIBRARY=playbooks/library ANSIBLE_ACTION_PLUGINS=playbooks/action_plugins ANSIBLE_ROLES_PATH=playbooks/roles \
         ansible-lint --offline --strict --profile production playbooks
 }
+# The file systems of the lab's hosts, out of Debian's packages; nothing where they are there already.
+roots() { python -m tests.lab roots; }
 unit() { pytest --numprocesses auto --dist loadfile tests/unit "$@"; }
 # Side by side: the playbooks have the lab, the engine has this machine's Docker. Both wait a lot: a few of the
 # end-to-end tests begin beside them.
 early=(tests/e2e/test_tls.py tests/e2e/test_upkeep.py)
 hosts() {
     local failed=0
-    python -m tests.lab roots
+    roots
     in_docker "$@" >"$said" 2>&1 &
     local docker=$!
     pytest "${early[@]}" "$@" >"$early_said" 2>&1 &
@@ -36,8 +38,8 @@ hosts() {
 }
 playbooks() { pytest tests/playbooks tests/lab "$@"; }
 in_docker() { pytest tests/docker "$@"; }
-# Three labs at a time: much of the time is waiting. A file's tests stay together, they share a lab.
-e2e() { pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/e2e "$@"; }
+# Two labs at a time: with three, two processors are too few. A file's tests stay together, they share a lab.
+e2e() { pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/e2e "$@"; }
 
 case $part in
     lint) lint ;;
@@ -45,6 +47,15 @@ case $part in
     playbooks) playbooks "$@" ;;
     docker) in_docker "$@" ;;
     e2e) e2e "$@" ;;
-    all) lint; unit "$@"; hosts "$@"; e2e "${early[@]/#/--ignore=}" "$@" ;;
+    all)
+        python -m tests.programs # before anything else asks Debian's package manager
+        roots >"$roots_said" 2>&1 & # on the network most of the time
+        making=$!
+        lint
+        unit "$@"
+        wait "$making" || { cat "$roots_said"; exit 1; }
+        hosts "$@"
+        e2e "${early[@]/#/--ignore=}" "$@"
+        ;;
     *) echo "usage: ./test.sh [all|lint|unit|playbooks|docker|e2e] [pytest options]" >&2; exit 2 ;;
 esac

@@ -67,3 +67,8 @@ def _alone(package: str) -> Iterator[None]:
     with (paths.cache() / f"{package}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+if __name__ == "__main__":
+    for known in PROGRAMS:
+        program(known)
