@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from llmdeploy.cli.planning import Plan
     from llmdeploy.config import Environment
     from llmdeploy.release.job import Job
+    from llmdeploy.release.manifest import Manifest
     from llmdeploy.render.rundir import RunDirectory
 
 EDGE = "edge"
@@ -132,15 +133,15 @@ def _planned(
     """The job in which only the edge and the parts are as the files say, all others as in the last good release."""
     from llmdeploy.cli.making import make_job, rendered
     from llmdeploy.cli.planning import last_release, make_plan
-    from llmdeploy.config.watching import PARTS
     from llmdeploy.monitoring.parts import volumes
     from llmdeploy.release.partial import partial, without
 
     settings = connection.env.settings
     job = make_job(connection, action="monitoring", message=message, deadline=deadline, on_failure=on_failure)
-    base = without(last_release(connection).manifest, PARTS)
-    selected = {EDGE, *(name for name in PARTS if name in settings.services and not remove)}
-    job, kept = partial(job, base, selected)
+    manifest = last_release(connection).manifest
+    parts = parts_of(manifest)
+    selected = {EDGE, *(name for name in parts if name in settings.services and not remove)}
+    job, kept = partial(job, without(manifest, parts), selected)
     files = rendered(
         connection,
         job,
@@ -149,6 +150,15 @@ def _planned(
         more={"llmdeploy_drop_volumes": volumes(settings.stack) if data else []},
     )
     plan = make_plan(connection, files, job)
-    gone = [name for name in plan.data["orphans"] if name in PARTS]
+    gone = [name for name in plan.data["orphans"] if name in parts]
     plan = plan.removing(gone)
     return {**job, "remove": gone, "seen": plan.seen}, files, plan
+
+
+def parts_of(manifest: Manifest) -> list[str]:
+    """The names that are free for parts, or theirs: somebody's own service of such a name is none, and stays."""
+    from llmdeploy.config.watching import PARTS
+    from llmdeploy.release.spec import PART_LABEL
+
+    labels = {name: entry["spec"].get("Labels") or {} for name, entry in manifest["job"]["services"].items()}
+    return [name for name in PARTS if name not in labels or PART_LABEL in labels[name]]

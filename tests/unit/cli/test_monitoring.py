@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from llmdeploy.cli.monitoring import parts_of
 from llmdeploy.cli.opening import _tunnel
 from llmdeploy.cluster.access import Access
+from llmdeploy.config.watching import PARTS
 from llmdeploy.secrets import password as passwords
 from llmdeploy.secrets.password import FILE_VARIABLE
 from llmdeploy.secrets.programs import PASSWORD_VARIABLE
@@ -85,3 +87,11 @@ def test_a_tunnel_is_a_connection_of_its_own_from_this_machine_only() -> None:
     assert "ExitOnForwardFailure=yes" in command
     # Of two values ssh takes the first: one that shares a connection would end at once.
     assert command.index("ControlPath=none") < command.index("ControlMaster=auto")
+
+
+def test_somebodys_own_service_of_a_parts_name_is_no_part() -> None:
+    part, own = {"spec": {"Labels": {"llmdeploy.part": "monitoring"}}}, {"spec": {"Labels": {"llmdeploy.stack": "s"}}}
+    parts = parts_of({"job": {"services": {"prometheus": part, "loki": own, "web": own}}})
+    assert "prometheus" in parts
+    assert "loki" not in parts
+    assert set(PARTS) - set(parts) == {"loki"}
