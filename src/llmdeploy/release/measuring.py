@@ -9,8 +9,11 @@ from llmdeploy.config.verifying import MetricCheck
 from llmdeploy.config.watching import PartName
 
 ASKED: tuple[PartName, ...] = ("prometheus", "alertmanager", "loki")  # those that the engine talks to
-# The same as in the recording rules (docs/metrics.md): what machines ask is no traffic, and only 5xx is the server's.
+# As the recording rules have it, too (docs/metrics.md).
+# Routes that machines ask every few seconds; counting them would hide what users see.
 PROBES = "/health.*|/ready.*|/live.*|/metrics"
+# Codes that are the server's fault, in the spellings of gRPC's libraries (Go: DeadlineExceeded, others:
+# DEADLINE_EXCEEDED). Refusals (InvalidArgument, Unauthenticated, ResourceExhausted…) are the caller's, as 4xx are.
 GRPC_ERRORS = "(?i:unknown|deadline_?exceeded|internal|unavailable|data_?loss)"
 LEAST_TRAFFIC = 0.1  # requests a second; with fewer than six in a minute one error decides nothing
 # Alerts about what the engine has just seen itself: they end some looks of Prometheus after a slow start has, and each

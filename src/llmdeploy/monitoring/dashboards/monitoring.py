@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from llmdeploy.monitoring.dashboards.build import Dashboard, Panel, Row, Target
 from llmdeploy.monitoring.dashboards.panels import Column, Graph, Number, Table, Timeline
 from llmdeploy.monitoring.dashboards.shared import disk_days, has, made
+from llmdeploy.monitoring.rules.nodes import DISK
 from llmdeploy.monitoring.scope import Scope
 
 _DAY = 86400
@@ -74,7 +75,7 @@ def _now(scope: Scope) -> Iterator[Panel]:
 def _disks(scope: Scope) -> Iterator[Panel]:
     size = scope.monitoring.retention.size
     if has(scope, "node-exporter"):
-        disk = '{job="node",fstype=~"ext[234]|xfs|btrfs|zfs|f2fs"}'
+        disk = f"{{{DISK}}}"
         host = 'on (instance) group_left (nodename) node_uname_info{job="node"}'
         left = f"min by (instance, device) (predict_linear(node_filesystem_avail_bytes{disk}[6h], {_DAY}))"
         days = f"min by (nodename, device) (({disk_days()}) * {host})"

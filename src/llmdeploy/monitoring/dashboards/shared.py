@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from llmdeploy.config.watching import PartName
 from llmdeploy.monitoring.blackbox import replica_probe
 from llmdeploy.monitoring.dashboards.build import Dashboard, Mark, Panel, Row, Variable
+from llmdeploy.monitoring.rules.nodes import DISK
 from llmdeploy.monitoring.scope import Scope
 
 FIRING = 'alertstate="firing",severity!="none"'  # of ALERTS, without the watchdog, which always does
@@ -91,7 +92,6 @@ def running(scope: Scope) -> str:
 
 def disk_days() -> str:
     """PromQL: days until each disk of each host is full, at the pace of 6 hours; nothing where it does not fill."""
-    disk = 'job="node",fstype=~"ext[234]|xfs|btrfs|zfs|f2fs"'
-    free = f"min by (instance, device) (node_filesystem_avail_bytes{{{disk}}})"
-    pace = f"max by (instance, device) (-deriv(node_filesystem_avail_bytes{{{disk}}}[6h]))"
+    free = f"min by (instance, device) (node_filesystem_avail_bytes{{{DISK}}})"
+    pace = f"max by (instance, device) (-deriv(node_filesystem_avail_bytes{{{DISK}}}[6h]))"
     return f"{free} / ({pace} > 0) / 86400"

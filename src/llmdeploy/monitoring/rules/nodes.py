@@ -5,7 +5,7 @@ from __future__ import annotations
 from llmdeploy.monitoring.rules.build import Alert, Group, Record, Rule, Severity
 from llmdeploy.monitoring.scope import Scope
 
-_DISK = 'job="node",fstype=~"ext[234]|xfs|btrfs|zfs|f2fs"'
+DISK = 'job="node",fstype=~"ext[234]|xfs|btrfs|zfs|f2fs"'
 _DEVICES = 'job="node",device!~"lo|veth.*|br-.*|docker.*|cali.*|tap.*"'
 
 
@@ -27,7 +27,7 @@ def _named(expr: str) -> str:
 def _free(what: str) -> str:
     """PromQL: the free share of each disk; a disk that is mounted at several places counts once."""
     free, size = {"bytes": ("avail_bytes", "size_bytes"), "inodes": ("files_free", "files")}[what]
-    share = f"node_filesystem_{free}{{{_DISK}}} / (node_filesystem_{size}{{{_DISK}}} > 0)"
+    share = f"node_filesystem_{free}{{{DISK}}} / (node_filesystem_{size}{{{DISK}}} > 0)"
     return f"min by (instance, device) ({share})"
 
 
@@ -83,7 +83,7 @@ def _presence(hosts: int) -> list[Rule]:
 
 
 def _disk() -> list[Rule]:
-    left = "min by (instance, device) (predict_linear(node_filesystem_avail_bytes{" + _DISK + "}[6h], 86400))"
+    left = "min by (instance, device) (predict_linear(node_filesystem_avail_bytes{" + DISK + "}[6h], 86400))"
     return [
         _node(
             "NodeDiskLow", f"{_free('bytes')} < 0.15 >= 0.05", "15m", "ticket",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-# Routes that machines ask every few seconds; counting them would hide what users see.
-PROBES = "/health.*|/ready.*|/live.*|/metrics"
-# Codes that are the server's fault, in the spellings of gRPC's libraries (Go: DeadlineExceeded, others:
-# DEADLINE_EXCEEDED). Refusals (InvalidArgument, Unauthenticated, ResourceExhausted…) are the caller's, as 4xx are.
-GRPC_ERRORS = "(?i:unknown|deadline_?exceeded|internal|unavailable|data_?loss)"
+from llmdeploy.release.measuring import GRPC_ERRORS, PROBES
+
+__all__ = ["GRPC_ERRORS", "PROBES", "duration", "number", "percent", "seconds"]
 
 
 def number(value: float) -> str:
