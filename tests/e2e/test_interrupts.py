@@ -155,7 +155,9 @@ def test_control_c_before_the_release(site: Site, words: list[str]) -> None:
     run.type("\x03")
     ended = ok(run.end(), 130)
     assert QUESTION not in ended.stdout, "there is nothing to detach from"
-    assert "stopped before the release began: no service was touched" in ended.stdout
+    said = "stopped before the release began: no service was touched" in ended.stdout
+    assert said or "its engine has been told to stop" in ended.stdout, "on a slow machine it may just have begun"
+    eventually("no release is under way", lambda: not under_way(site), 60)
     assert not round_of(site, "billing", words)
 
 

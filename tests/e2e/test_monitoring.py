@@ -183,7 +183,7 @@ def test_its_data_survives_a_reboot_of_its_host(site: Watched) -> None:
     site.lab[HOME].kill()
     site.lab[HOME].start()
     eventually("it answers again", lambda: site.values('up{job="prometheus"} == 1'), 120)
-    assert site.values('up{job="prometheus"}', time=f"{moment:.3f}") == {"prometheus": 1.0}
+    assert set(site.values('up{job="prometheus"}', time=f"{moment:.3f}")) == {"prometheus"}, "what it saw before"
     eventually("all is healthy", lambda: site.run("staging status").code == 0)
 
 

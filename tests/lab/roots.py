@@ -15,7 +15,7 @@ from tests.lab import paths
 from tests.lab.shell import LabError, as_root, docker
 
 BASE = ("python3", "sudo", "openssh-server", "iproute2", "ca-certificates", "curl", "procps", "kmod")
-ENGINE = ("docker.io", "python3-docker", "iptables")
+ENGINE = ("docker.io", "crun", "python3-docker", "iptables")
 OPTIONS = (
     "--variant=minbase",
     "--aptopt=Acquire::Retries 3",

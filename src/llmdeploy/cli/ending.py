@@ -108,6 +108,8 @@ def next_step(environment: str, action: str, code: Exit, status: str = "", verdi
     """What to type next, empty where there is nothing to say."""
     if status in ("detached", "stopping"):
         return f"llmdeploy {environment} attach follows it"
+    if status == "unsure":
+        return f"llmdeploy {environment} status shows what runs, once the manager answers"
     if status == "stopped":
         return f"llmdeploy {environment} history shows how it ended"
     if verdict == "conflict":

@@ -27,6 +27,10 @@ found |= {{"stack": job.get("stack", ""), "alive": bool(folder) and alive(folder
 found |= {{"started": (folder / "job.json").stat().st_mtime if folder else 0.0}}
 print(json.dumps(found))
 """
+# Only one makes the folder of a job: the engine's `prepare`, or this, and then the engine refuses to begin.
+_STOP = """
+umask 077; mkdir -p {jobs}; if mkdir {folder} 2>/dev/null; then echo new; else echo begun; fi; touch {folder}/stop
+"""
 _FOLLOW = """
 folder, done = Path({folder!r}), False
 while not done:
@@ -96,9 +100,13 @@ def follow(running: Running, viewer: str) -> Iterator[dict[str, Any]]:
         process.wait()
 
 
-def request_stop(running: Running) -> None:
-    """Asks the engine to stop, and to take back what it has done."""
-    run(running.access, ["touch", f"{running.folder}/stop"])
+def request_stop(running: Running) -> bool:
+    """Asks the engine to stop and to take back what it has done, or never to begin. Out: whether it had begun.
+
+    What Ansible has sent to a host runs on when Ansible is ended: an engine that has not begun may still do so.
+    """
+    text = _STOP.format(jobs=JOBS, folder=running.folder)
+    return run(running.access, ["sh", "-c", text]).strip() == "begun"
 
 
 def _progress() -> str:

@@ -10,15 +10,16 @@ from llmdeploy.errors import Exit
 from llmdeploy.events import HostProblem, HostStep, ReleaseEnded
 from llmdeploy.run.translate import Translator
 
-Status = Literal["successful", "failed", "interrupted", "stopped", "stopping", "detached", "deadline"]
+Status = Literal["successful", "failed", "interrupted", "unsure", "stopped", "stopping", "detached", "deadline"]
 
 
 @dataclass(frozen=True)
 class RunOutcome:
     """What the command line needs to know after a run.
 
-    status      successful, failed; interrupted (before the release began), stopped (the engine has taken back what it
-                had done), stopping (it was told to, nobody waited), detached (the release goes on), deadline
+    status      successful, failed; interrupted (before the release began), unsure (it should not have begun, and the
+                manager cannot be asked), stopped (the engine has taken back what it had done), stopping (it was told
+                to, nobody waited), detached (the release goes on), deadline
     message     one sentence: why it failed, or what state things are in
     changed     host → the steps that changed something on it
     end         the engine's verdict, None when the release was never begun or not followed to its end
@@ -53,6 +54,7 @@ class RunOutcome:
 _MESSAGES: dict[Status, str] = {
     "interrupted": "stopped before the release began: no service was touched; a host may be prepared in part, "
     "the next run continues there",
+    "unsure": "stopped; whether the release had begun is not known, as the manager does not answer",
     "stopping": "the release was told to stop; on the manager it takes back what it had done",
     "detached": "the release goes on, on the manager",
 }
@@ -86,7 +88,7 @@ def _exit(status: Status, seen: Translator) -> Exit:
     end = seen.end
     if status == "stopped" and end and end.exit == Exit.UNHEALTHY:
         return Exit.UNHEALTHY  # what it had done could not be taken back
-    if status in ("interrupted", "stopped", "stopping", "detached"):
+    if status in ("interrupted", "unsure", "stopped", "stopping", "detached"):
         return Exit.INTERRUPTED
     if status == "successful":
         return Exit.DONE

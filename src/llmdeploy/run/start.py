@@ -37,7 +37,7 @@ def start(
     on_event: Callable[[Event], None],
     deadline: float,
     policy: Policy | None = None,
-    request_stop: Callable[[], None] | None = None,
+    request_stop: Callable[[], bool] | None = None,
     check: Callable[[], None] | None = None,
     stop_patience: float = 60.0,
     targets: Mapping[str, str] | None = None,
@@ -51,7 +51,8 @@ def start(
     on_event      gets every event, in the calling thread, redacted; what it raises goes into the log only
     deadline      seconds from now for the whole run
     policy        what an interruption does; caught only when called from the main thread
-    request_stop  tells the release engine to stop (called in a thread of its own); None: there is no engine
+    request_stop  tells the release engine to stop, or never to begin, and whether it had begun (called in a thread of
+                  its own while the engine is at work); None: there is no engine
     check         asked again and again until the engine has been started: what it raises ends the run and comes out
     stop_patience seconds to go on following after a deadline has stopped the engine
     targets       host → what ssh is told, for messages
@@ -83,7 +84,7 @@ class _Run:
     seen: Translator
     on_event: Callable[[Event], None]
     policy: Policy
-    request_stop: Callable[[], None] | None
+    request_stop: Callable[[], bool] | None
     check: Callable[[], None] | None
     redact: Callable[[str], str]
     log: RunLog | None
@@ -151,6 +152,7 @@ class _Run:
     def _interrupted(self, number: int, signals: Signals) -> None:
         if self.seen.engine == "no":
             self._end_as("interrupted", signals)
+            self._never_begin()
         elif self._asked_to_stop:
             self._end_as(self._forced if self._forced == "deadline" else "stopping", signals)
         else:
@@ -182,7 +184,10 @@ class _Run:
     def _late(self, signals: Signals) -> None:
         """The deadline: like a stop; when even that takes too long nobody waits any more."""
         first, self._forced = self._forced != "deadline" and not self._asked_to_stop, "deadline"
-        if self.seen.engine == "no" or not first:
+        if self.seen.engine == "no":
+            self._end_as("deadline", signals)
+            self._never_begin()
+        elif not first:
             self._end_as("deadline", signals)
         else:
             self._stop_engine(signals)
@@ -198,7 +203,23 @@ class _Run:
         self._telling = threading.Thread(target=self._tell_engine, args=(self.request_stop,), daemon=True)
         self._telling.start()
 
-    def _tell_engine(self, request_stop: Callable[[], None]) -> None:
+    def _never_begin(self) -> None:
+        """Makes sure of what is said after the end: what Ansible had sent to the manager may still start the engine."""
+        if self.request_stop is None:
+            return
+        really: Status
+        try:
+            if not self.request_stop():
+                return
+            really = "stopping"
+            self._emit(Note("warning", "the release had begun in this moment; its engine has been told to stop"))
+        except Exception as error:  # noqa: BLE001
+            really = "unsure"
+            self._emit(Note("error", self.redact(f"the manager could not be told to begin no release: {error}")))
+        if self._forced == "interrupted":
+            self._forced = really
+
+    def _tell_engine(self, request_stop: Callable[[], bool]) -> None:
         try:
             request_stop()
         except Exception as error:  # noqa: BLE001

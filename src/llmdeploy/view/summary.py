@@ -37,7 +37,7 @@ def deploy(data: Data, unicode: bool) -> Lines:
 
 
 _GOOD = ("done", "unchanged", "successful", "idle")
-_CALM = ("stopped", "stopping", "detached", "interrupted")
+_CALM = ("unsure", "stopped", "stopping", "detached", "interrupted")
 _DONE = {"update": "updated", "scale": "scaled"}
 _BACK = {"rollback": "rolled back", "abort": "taken back"}
 _VERDICTS = {
@@ -49,6 +49,7 @@ _VERDICTS = {
     "conflict": "somebody else changed the cluster meanwhile",
     "detached": "detached, the release goes on",
     "stopping": "stopping, on the manager",
+    "unsure": "stopped, the manager does not answer",
     "interrupted": "interrupted before the release began",
     "rolled-back": "failed",
 }

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from llmdeploy.cluster import jobs
+from llmdeploy.cluster.access import Access
+from llmdeploy.engine import run as engine
 from llmdeploy.engine.detach import lock_pid
 from llmdeploy.engine.progress import Progress
 
@@ -52,3 +54,22 @@ def test_else_it_is_the_newest_that_did_something(tmp_path: Path) -> None:
     job(tmp_path / "old", 1, "done")
     job(tmp_path / "newer", 2, "unhealthy")
     assert newest(tmp_path) == "newer"
+
+
+def ask_to_stop(jobs_folder: Path, name: str, patch: pytest.MonkeyPatch) -> bool:
+    patch.setattr(jobs, "JOBS", str(jobs_folder))
+    return jobs.request_stop(jobs.Running(Access("here", "127.0.0.1", (), become=False), {"id": name}))
+
+
+def test_a_release_that_had_not_begun_never_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "jobs"  # a new host has none yet
+    assert ask_to_stop(folder, "late", monkeypatch) is False
+    with pytest.raises(FileExistsError):
+        engine.prepare(folder, {"id": "late"}, {})
+    assert newest(folder) == ""
+
+
+def test_one_that_had_begun_is_told_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = engine.prepare(tmp_path / "jobs", {"id": "begun"}, {})
+    assert ask_to_stop(folder.parent, "begun", monkeypatch) is True
+    assert (folder / "stop").exists()

@@ -174,6 +174,27 @@ def test_ctrl_c_before_the_release_leaves_nothing_behind(site: Site) -> None:
     assert nothing_left(site.folder)
 
 
+@pytest.mark.parametrize(("begun", "status"), [(False, "interrupted"), (True, "stopping"), (None, "unsure")])
+def test_what_was_on_its_way_to_the_manager_does_not_begin_after_all(
+    site: Site, begun: bool | None, status: str
+) -> None:
+    """The engine was asked for when the signal came, and we had not heard of it."""
+
+    def asked() -> bool:
+        if begun is None:
+            raise OSError("no way to the manager")
+        return begun
+
+    outcome = site.run(
+        {"name": "Prepare", "tasks": [{"name": "Long", "ansible.builtin.command": "sleep 30"}]},
+        on_event=once(lambda event: isinstance(event, HostStep), send(signal.SIGINT)),
+        request_stop=asked,
+    )
+    assert (outcome.status, outcome.exit_hint) == (status, Exit.INTERRUPTED)
+    assert ("no service was touched" in outcome.message) is (begun is False)
+    assert ("no way to the manager" in str(site.events)) is (begun is None)
+
+
 def test_sigterm_stops_the_engine_and_waits_for_its_verdict(site: Site) -> None:
     outcome = site.run(
         {"name": "Release", "tasks": FOLLOWING},
@@ -326,7 +347,7 @@ def test_a_stop_that_cannot_be_told_is_reported(site: Site) -> None:
 
     site.run(
         {"name": "Release", "tasks": FOLLOWING},
-        hosts={"a": {"lines": 10, "slow": 0}},
+        hosts={"a": {"lines": 40, "slow": 0}},
         on_event=once(is_following, send(signal.SIGTERM)),
         request_stop=broken,
     )
