@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
 
-from tests.lab import roots
+from tests.lab import roots, seeds
 from tests.lab.keys import Keys
 from tests.lab.shell import Completed, LabError, docker, run
 
@@ -92,6 +92,13 @@ class Host:
         return docker("exec", self.container, "docker", *words, check=check)
 
     def load(self, *images: str) -> None:
+        """Give the host's engine images of this machine's."""
+        if seeds.is_worth_it(self, images):
+            seeds.plant(self, images)
+        else:
+            self.stream(images)
+
+    def stream(self, images: Sequence[str]) -> None:
         """Copy images of this machine's engine into the host's; one stream shares their layers."""
         with Popen(["docker", "save", *images], stdout=-1) as save:
             run(["docker", "exec", "-i", self.container, "docker", "load"], stdin=save.stdout)
@@ -138,6 +145,14 @@ class Host:
     def crash_docker(self) -> None:
         """Kill Docker's daemon and start it again; what it leaves behind on the way is as after any crash."""
         self.exec("kill -9 $(pidof dockerd); sleep 1; rm -f /var/run/docker.pid")
+        self.start_docker()
+
+    def stop_docker(self) -> None:
+        """End Docker's daemon in good order."""
+        self.exec("kill $(pidof dockerd); while pidof dockerd >/dev/null; do sleep 0.05; done")
+
+    def start_docker(self) -> None:
+        """Start Docker's daemon and wait until it answers."""
         self.exec("service docker start || (setsid dockerd </dev/null >/dev/null 2>&1 &)")
         self.exec(f"timeout {READY_DEADLINE} sh -c '{DOCKER_ANSWERS}'")
 
