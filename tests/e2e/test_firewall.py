@@ -39,20 +39,26 @@ services:
     depends_on: [billing]
     health: {interval: 1, start_period: 3}
 """
-# Run on the host outside: prints the ports of $1 to which a connection can be made.
+# Run on the host outside: prints the ports of $1 to which a connection can be made. What has not answered in time, as a
+# port that drops everything, is asked once more when there is less to do.
 SCAN = """
 import asyncio, sys
 async def main():
-    gate, found = asyncio.Semaphore(500), []
-    async def one(port):
+    gate, found, silent = asyncio.Semaphore(500), [], []
+    async def one(port, patience):
         async with gate:
             try:
-                _, writer = await asyncio.wait_for(asyncio.open_connection(sys.argv[1], port), 1.5)
-            except (OSError, asyncio.TimeoutError):
-                return
-            writer.close()
-            found.append(port)
-    await asyncio.gather(*map(one, range(1, 65536)))
+                _, writer = await asyncio.wait_for(asyncio.open_connection(sys.argv[1], port), patience)
+            except asyncio.TimeoutError:
+                silent.append(port)
+            except OSError:
+                pass
+            else:
+                writer.close()
+                found.append(port)
+    await asyncio.gather(*(one(port, 1.5) for port in range(1, 65536)))
+    again, silent = silent, []
+    await asyncio.gather(*(one(port, 5) for port in again))
     print(*sorted(found))
 asyncio.run(main())
 """
