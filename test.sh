@@ -5,6 +5,7 @@ cd "$(dirname "$0")"
 . ./bootstrap.sh
 bootstrap '.[test]'
 export PATH="$PWD/.venv/bin:$PATH"
+unset PYTHONDONTWRITEBYTECODE # the command is called hundreds of times, and would be compiled anew each time
 part=${1:-all}
 said=$(mktemp) early_said=$(mktemp) roots_said=$(mktemp)
 trap 'rm -f "$said" "$early_said" "$roots_said"' EXIT

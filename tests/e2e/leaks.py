@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from tests.lab import Host
 
-EVERY = 0.03  # seconds between two looks at the processes; a short-lived one may still be missed
+EVERY = 0.1  # seconds between two looks at the processes; a short-lived one may still be missed
 NOT_FILES = ("proc", "sys", "dev/pts")
 ENTITLED = (
     "/mounts/secrets",  # where Docker mounts the tmpfs of a task's secrets on its host
@@ -30,10 +31,11 @@ def watched(values: Sequence[str]) -> Iterator[list[str]]:
     """Looks at every process of this machine, those of the lab's hosts too. Out: where a value was seen."""
     seen: list[str] = []
     over = threading.Event()
+    marks = re.compile(b"|".join(map(re.escape, forms(values))))
 
     def watch() -> None:
         while not over.wait(EVERY):
-            seen.extend(_processes(forms(values)))
+            seen.extend(_processes(marks))
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -44,13 +46,12 @@ def watched(values: Sequence[str]) -> Iterator[list[str]]:
         thread.join()
 
 
-def _processes(marks: Sequence[bytes]) -> Iterator[str]:
+def _processes(marks: re.Pattern[bytes]) -> Iterator[str]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             for kind in ("cmdline", "environ"):
                 with suppress(OSError):
-                    found = (folder / kind).read_bytes()
-                    if any(mark in found for mark in marks):
+                    if marks.search((folder / kind).read_bytes()):
                         yield f"{kind} of {(folder / 'comm').read_text().strip()}"
 
 

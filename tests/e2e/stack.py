@@ -42,6 +42,7 @@ SERVICES = (
 HTTP_PORTS = {"model-proxy": 8100, "head-go": 9001, "tail-go": 8000, "admin-dashboard": 3001, "user-dashboard": 3000}
 GRPC_PORTS = {"rate-limiter": (50051,), "model-proxy": (50061, 50062), "head-go": (50055,)}
 PLAIN = "\ntls: {mode: off, allow_plaintext: true}\n"  # TLS has tests of its own
+RARELY = {"health": {"interval": 4}}  # `defaults` where there are many replicas: each check costs a host 30 to 70 ms
 SERVING = b"\x08\x01"  # grpc.health.v1.HealthCheckResponse{status: SERVING}
 
 

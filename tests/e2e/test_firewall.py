@@ -42,25 +42,30 @@ services:
 # Run on the host outside: prints the ports of $1 to which a connection can be made. What has not answered in time, as a
 # port that drops everything, is asked once more when there is less to do.
 SCAN = """
-import asyncio, sys
-async def main():
-    gate, found, silent = asyncio.Semaphore(500), [], []
-    async def one(port, patience):
-        async with gate:
-            try:
-                _, writer = await asyncio.wait_for(asyncio.open_connection(sys.argv[1], port), patience)
-            except asyncio.TimeoutError:
-                silent.append(port)
-            except OSError:
-                pass
-            else:
-                writer.close()
+import select, socket, sys, time
+def connected(ports, patience):
+    waiting, answers = {}, select.epoll()
+    for port in ports:
+        one = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        if one.connect_ex((sys.argv[1], port)) not in (0, 115):
+            continue
+        waiting[one.fileno()] = port, one
+        answers.register(one.fileno(), select.EPOLLOUT)
+    until, found = time.monotonic() + patience, []
+    while waiting and time.monotonic() < until:
+        for number, _ in answers.poll(0.2):
+            port, one = waiting.pop(number)
+            if one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
                 found.append(port)
-    await asyncio.gather(*(one(port, 1.5) for port in range(1, 65536)))
-    again, silent = silent, []
-    await asyncio.gather(*(one(port, 5) for port in again))
-    print(*sorted(found))
-asyncio.run(main())
+            one.close()
+    silent = [port for port, _ in waiting.values()]
+    return found, silent
+found, silent = [], []
+for first in range(1, 65536, 500):
+    some, none = connected(range(first, min(first + 500, 65536)), 1.5)
+    found, silent = found + some, silent + none
+found += connected(silent, 5)[0]
+print(*sorted(found))
 """
 
 

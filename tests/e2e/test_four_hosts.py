@@ -18,6 +18,7 @@ from tests.e2e.stack import (
     ANSI,
     GRPC_PORTS,
     HTTP_PORTS,
+    RARELY,
     SERVICES,
     SERVING,
     Project,
@@ -61,6 +62,7 @@ def staging(lab_factory: LabFactory, make_project: MakeProject, demo_images: lis
         lab.load(*demo_images)
         project = make_project()
         project.inventory("staging", lab.inventory_ini("deploy"))
+        project.set("staging", "defaults", RARELY)
         assert lab["ui"].ssh("command -v dockerd docker", check=False).stdout == ""
         yield Staging(lab, project, ok(cli(project, "staging deploy --yes --json")))
     finally:

@@ -23,7 +23,7 @@ from tests.lab.fixtures import LabFactory
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 DEPLOY = "staging deploy --plain"
-SLOW = 12  # seconds from start to healthy of the one service that is slow
+SLOW = 9  # seconds from start to healthy of the one service that is slow
 ROUNDS = itertools.count(1)
 STARTED = "starting     billing  0/1"
 QUESTION = "[d]etach or [s]top"

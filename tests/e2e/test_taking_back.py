@@ -19,7 +19,7 @@ import pytest
 from tests.e2e.conftest import MakeImages, MakeProject
 from tests.e2e.runs import configs, docker_on, services, tasks
 from tests.e2e.small import HOSTS, Site, make_site, untouched
-from tests.e2e.stack import Result, eventually, ok, request, start
+from tests.e2e.stack import Result, eventually, ok, start
 from tests.e2e.traffic import Traffic
 from tests.lab import Host
 from tests.lab.fixtures import LabFactory
@@ -175,17 +175,12 @@ def told(failed: Result) -> str:
 # --- a service that does not work
 
 
-@pytest.mark.parametrize(
-    ("setting", "reason"),
-    [("DEMO_CRASH=1", f"{CRASHED} with exit code 3"), ("DEMO_UNHEALTHY=1", "its health check failed")],
-    ids=["crashes at start", "never healthy"],
-)
-def test_a_service_that_never_works(site: Site, setting: str, reason: str) -> None:
+def test_a_service_that_never_works(site: Site) -> None:
     with everything_comes_back(site) as asked:
-        failed = ok(site.run(DEPLOY, f"services.billing.environment.{setting}"), 6)
-    assert re.search(f"billing failed on tail-server: {reason}", told(failed))
+        failed = ok(site.run(DEPLOY, "services.billing.environment.DEMO_CRASH=1"), 6)
+    assert re.search(f"billing failed on tail-server: {CRASHED} with exit code 3", told(failed))
     (failure,) = failed.events("failure")
-    assert any(setting in line or "503" in line for line in failure["log"])
+    assert any("DEMO_CRASH=1" in line for line in failure["log"])
     assert not asked.lost
 
 
@@ -219,19 +214,6 @@ def test_healthy_but_what_depends_on_it_fails_the_verification(site: Site) -> No
     assert not asked.lost, "the edge was reloaded, twice"
 
 
-def test_the_last_of_several_fails_and_a_new_port_is_closed_again(site: Site) -> None:
-    port = "services.secrets-service.ports=[{number: 8085, protocol: http, published: true}]"
-    with everything_comes_back(site):
-        crash = "services.auth-service.environment.DEMO_CRASH=1"
-        failed = ok(site.run(DEPLOY, *ALL_CHANGE, crash, port), 6)
-        with pytest.raises(ConnectionRefusedError):
-            request(site.lab["tail"].ip, 8085)
-    assert re.search(f"auth-service failed on head-server: {CRASHED} with exit code 3", told(failed))
-    back = [one["name"] for one in failed.events("service") if one["back"] and one["state"] == "done"]
-    assert back.index("auth-service") < back.index("secrets-service"), "what depends on it goes first"
-    assert {"auth-service", "billing", "edge", "secrets-service"} == set(back)
-
-
 # --- images
 
 
@@ -247,8 +229,8 @@ def registries(site: Site) -> Site:
 
 @pytest.mark.parametrize(
     ("port", "reason"),
-    [(5000, "connection refused"), (5001, "manifest unknown"), (5002, HANGS)],
-    ids=["registry down", "image missing", "pull hangs"],
+    [(5001, "manifest unknown"), (5002, HANGS)],
+    ids=["image missing", "pull hangs"],
 )
 def test_no_image_changes_nothing(registries: Site, port: int, reason: str) -> None:
     image = f"127.0.0.1:{port}/team/billing:2"
@@ -258,34 +240,6 @@ def test_no_image_changes_nothing(registries: Site, port: int, reason: str) -> N
     assert re.search(reason, failed.stderr), failed
     assert "Hint: let this host reach the registry" in failed.stderr
     assert "release" not in failed.stdout
-    assert not asked.lost
-
-
-# --- places
-
-
-def test_no_memory_and_no_node(site: Site) -> None:
-    """On one host somebody else's service has the memory, the other one takes nothing new."""
-    head = site.lab["head"]
-    total = int(head.docker("node inspect tail --format {{.Description.Resources.MemoryBytes}}").stdout) // 2**20
-    half = ["--reserve-memory", f"{total // 2}m", "--constraint", "node.hostname==tail"]
-    create = ["service", "create", "--no-resolve-image", "--name", "stranger", *half, "--entrypoint", "sleep"]
-    head.docker([*create, site.images[0], "600"])
-    head.docker("node update --availability pause head")
-    third = [f"services.billing.{key}={total // 3}MiB" for key in ("memory", "reserve_memory")]
-    try:
-        with everything_comes_back(site) as asked:
-            failed = ok(site.run(DEPLOY, *third, ALL_CHANGE[-1]), 6)
-    finally:
-        head.docker("node update --availability active head")
-        head.docker("service rm stranger")
-    reasons = {one["service"]: one["reason"] for one in failed.events("failure")}
-    assert set(reasons) == {"billing", "auth-service"}
-    assert "no host can run it: no suitable node" in reasons["billing"]
-    assert "insufficient resources" in reasons["billing"]
-    assert "not available for new tasks" in reasons["auth-service"]
-    assert all("labels and the free memory" in one["hint"] for one in failed.events("failure"))
-    assert told(failed)
     assert not asked.lost
 
 

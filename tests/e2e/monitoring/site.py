@@ -13,7 +13,7 @@ from typing import Any
 from llmdeploy.config.watching import EDGE_PORTS
 from tests.e2e.conftest import MakeImages, MakeProject
 from tests.e2e.small import HOSTS, Site
-from tests.e2e.stack import PLAIN, SERVICES, ok
+from tests.e2e.stack import PLAIN, RARELY, SERVICES, ok
 from tests.lab import Lab
 
 GROUPS = {"head": ["head"], "model-proxy": ["head"], "tail": ["tail"], "ui": ["tail"]}
@@ -77,7 +77,7 @@ def make_watched(lab: Lab, make_project: MakeProject, make_images: MakeImages, p
 def settings(parts: Mapping[str, Mapping[str, Any]], **monitoring: Any) -> dict[str, Any]:
     """environments/staging.yml: small services that end quickly. `parts`: what is different about each."""
     return {
-        "defaults": {"stop_grace": 3, "environment": {"DEMO_NOTICE": 0}},
+        "defaults": {**RARELY, "stop_grace": 3, "environment": {"DEMO_NOTICE": 0}},
         "edge": {"stop_grace": 3},  # what asks it all the time keeps its connections as long as it may
         "services": {name: {"memory": "256MB", "cpus": 0.5} for name in SERVICES},
         "monitoring": {"interval": "2s", **monitoring, "parts": {name: dict(part) for name, part in parts.items()}},
