@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.engine.progress import follow
@@ -12,7 +14,7 @@ DOCUMENTATION = r"""
 module: llmdeploy_follow
 short_description: Follows the release engine
 description:
-  - Returns the progress lines this viewer has not seen, as soon as there are any, or nothing after O(wait) seconds.
+  - Returns the progress lines this viewer has not seen, as soon as the release has ended, or after O(wait) seconds.
   - Only looks; never reports a change. Use it with C(until).
 options:
   job_dir:
@@ -24,9 +26,9 @@ options:
     type: str
     required: true
   wait:
-    description: How many seconds to wait for a line.
+    description: For how many seconds to gather lines.
     type: float
-    default: 2.0
+    default: 5.0
 author: [llmdeploy]
 """
 
@@ -63,12 +65,12 @@ exit:
 
 
 def main() -> None:
-    """Wait for news and return it."""
+    """Gather news and return it."""
     module = AnsibleModule(
         argument_spec={
             "job_dir": {"type": "path", "required": True},
             "viewer": {"type": "str", "required": True},
-            "wait": {"type": "float", "default": 2.0},
+            "wait": {"type": "float", "default": 5.0},
         },
         supports_check_mode=True,
     )
@@ -77,8 +79,13 @@ def main() -> None:
         module.fail_json(
             msg=f"there is no job {folder.name} on this host", lines=[], done=True, verdict="failed", exit=1
         )
-    lines = follow(folder, module.params["viewer"], module.params["wait"])
-    end = next((line for line in lines if line["kind"] == "end"), {"verdict": "", "exit": -1})
+    lines: list[dict[str, Any]] = []
+    end: dict[str, Any] = {}
+    until = time.monotonic() + module.params["wait"]
+    while not end and (left := until - time.monotonic()) > 0:
+        lines += follow(folder, module.params["viewer"], left)
+        end = next((line for line in lines if line["kind"] == "end"), {})
+    end = end or {"verdict": "", "exit": -1}
     module.exit_json(changed=False, lines=lines, done=bool(end["verdict"]), verdict=end["verdict"], exit=end["exit"])
 
 

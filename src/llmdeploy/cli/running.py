@@ -16,7 +16,7 @@ from llmdeploy.cli.logs import open_log
 from llmdeploy.cli.session import Session
 from llmdeploy.cluster.access import Access, key_options
 from llmdeploy.cluster.health import complete
-from llmdeploy.cluster.jobs import Running, request_stop
+from llmdeploy.cluster.jobs import Follower, Running, request_stop
 from llmdeploy.events import Event, Failure, Note, ReleasePlanned
 from llmdeploy.project import resources
 from llmdeploy.release.job import Job
@@ -73,7 +73,7 @@ def run_playbook(
     """
     playbooks, redact = resources() / "playbooks", connection.sealed.redacting(session.redact)
     log = open_log(job, redact=redact)
-    manager = connection.managers[0]
+    running = Running(connection.managers[0], {"id": job["id"], "alive": True})
     with (
         log,
         make_view(session.view_mode, environment=connection.name, action=str(job["action"]), log=log.stream) as view,
@@ -98,7 +98,8 @@ def run_playbook(
             on_event=told,
             deadline=PREPARATION + float(job["deadline"]),
             policy=Policy(ask=_ask(view) if sys.stdin.isatty() else None, on_interrupt=cast("Any", on_interrupt)),
-            request_stop=lambda: request_stop(Running(manager, {"id": job["id"], "alive": True})),
+            request_stop=lambda: request_stop(running),
+            live=lambda: Follower(running, f"{files.path.name}-live"),
             check=hold.check,
             stop_patience=WAY_BACK,
             targets={name: access.tried for name, access in connection.accesses.items()},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -77,27 +78,49 @@ def newest(managers: Sequence[Access]) -> Running | None:
     return max(found, key=lambda one: (one.alive, one.job["started"]), default=None)
 
 
-def follow(running: Running, viewer: str) -> Iterator[dict[str, Any]]:
-    """The release's progress lines from its beginning, as they are written, up to its `end` line."""
-    text = _progress() + _FOLLOW.format(folder=running.folder, viewer=viewer)
-    access = running.access
-    process = subprocess.Popen(
-        access.command(["python3", "-I", "-"]), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
-        assert process.stdin is not None  # noqa: S101 (asked for above)
-        assert process.stdout is not None  # noqa: S101
-        process.stdin.write(access.prefix() + text.encode())
-        process.stdin.close()
-        for line in process.stdout:
+class Follower:
+    """The release's progress lines from its beginning, as they are written, up to its `end` line.
+
+    Iterate once; `close` ends it, from any thread. Raises UnreachableError or LlmdeployError when the host does not
+    give them.
+    """
+
+    def __init__(self, running: Running, viewer: str) -> None:
+        self._access, self._closed = running.access, False
+        text = _progress() + _FOLLOW.format(folder=running.folder, viewer=viewer)
+        self._process = subprocess.Popen(
+            self._access.command(["python3", "-I", "-"]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for us: what a person is asked then goes on being told
+        )
+        assert self._process.stdin is not None  # noqa: S101 (asked for above)
+        with suppress(BrokenPipeError):  # it has ended already: its exit code says why
+            self._process.stdin.write(self._access.prefix() + text.encode())
+            self._process.stdin.close()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        assert self._process.stdout is not None  # noqa: S101
+        assert self._process.stderr is not None  # noqa: S101
+        for line in self._process.stdout:
             if line.startswith(b"{"):
                 yield json.loads(line)
-        if process.wait():
-            assert process.stderr is not None  # noqa: S101
-            raise explain(access, process.returncode, process.stderr.read().decode(errors="replace"))
-    finally:
-        process.kill()
-        process.wait()
+        if self._process.wait() and not self._closed:
+            said = self._process.stderr.read().decode(errors="replace")
+            raise explain(self._access, self._process.returncode, said)
+
+    def close(self) -> None:
+        """Ends it; the release goes on."""
+        self._closed = True
+        self._process.kill()
+        self._process.wait()
+
+
+def follow(running: Running, viewer: str) -> Iterator[dict[str, Any]]:
+    """The lines of `Follower`."""
+    with closing(Follower(running, viewer)) as lines:
+        yield from lines
 
 
 def request_stop(running: Running) -> bool:

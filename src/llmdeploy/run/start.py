@@ -8,11 +8,11 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from llmdeploy.events import Event, Note
 from llmdeploy.run.environment import private_places
@@ -22,6 +22,20 @@ from llmdeploy.run.outcome import RunOutcome, Status, outcome
 from llmdeploy.run.processes import close_masters, end_family
 from llmdeploy.run.translate import Translator
 from llmdeploy.run.worker import Done, Worker
+
+
+class Lines(Protocol):
+    """Progress lines of the engine; `close` ends them."""
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]: ...
+    def close(self) -> None: ...  # noqa: D102
+
+
+class Told(NamedTuple):
+    """A progress line that came past the playbook."""
+
+    line: Mapping[str, Any]
+
 
 _TICK = 0.1
 _ENGINE_START_PATIENCE = 10.0  # detaching waits until the engine stands on its own feet
@@ -39,6 +53,7 @@ def start(
     policy: Policy | None = None,
     request_stop: Callable[[], bool] | None = None,
     check: Callable[[], None] | None = None,
+    live: Callable[[], Lines] | None = None,
     stop_patience: float = 60.0,
     targets: Mapping[str, str] | None = None,
     redact: Callable[[str], str] = str,
@@ -54,6 +69,8 @@ def start(
     request_stop  tells the release engine to stop, or never to begin, and whether it had begun (called in a thread of
                   its own while the engine is at work); None: there is no engine
     check         asked again and again until the engine has been started: what it raises ends the run and comes out
+    live          follows the engine once it is at work (iterated in a thread of its own, ended by its `close`): what it
+                  tells is shown at once, and again by nobody when the playbook's own follower tells it later
     stop_patience seconds to go on following after a deadline has stopped the engine
     targets       host → what ssh is told, for messages
     """
@@ -62,7 +79,7 @@ def start(
     stdout = log.ansible if log else _nowhere
     worker = Worker(run_dir, playbook, inventory, {**env, **private_places(run_dir, control_dir)}, stdout, queue)
     seen = Translator(targets or {}, timeout=int(env.get("ANSIBLE_TIMEOUT", "5")), redact=redact)
-    run = _Run(worker, seen, on_event, policy or Policy(), request_stop, check, redact, log)
+    run = _Run(worker, seen, on_event, policy or Policy(), request_stop, check, redact, log, live)
     try:
         with Signals() as signals:
             return run.follow(signals, deadline, stop_patience)
@@ -88,6 +105,8 @@ class _Run:
     check: Callable[[], None] | None
     redact: Callable[[str], str]
     log: RunLog | None
+    live: Callable[[], Lines] | None = None
+    _lines: Lines | None = None
     _forced: Status | None = None
     _asked_to_stop: bool = False
     _done: Done | None = None
@@ -126,8 +145,26 @@ class _Run:
         if isinstance(item, Done):
             self._done = item
             return
-        for event in [item] if isinstance(item, Event) else self.seen.translate(item):
+        for event in self._events(item):
             self._emit(event)
+        if self.live is not None and self.seen.engine == "running" and self.seen.end is None:
+            threading.Thread(target=self._follow_live, args=(self.live,), daemon=True).start()
+            self.live = None
+
+    def _events(self, item: object) -> list[Event]:
+        if isinstance(item, Event):
+            return [item]
+        return self.seen.told(item.line) if isinstance(item, Told) else self.seen.translate(item)
+
+    def _follow_live(self, live: Callable[[], Lines]) -> None:
+        """What goes wrong here costs a moment only: the playbook's own follower tells everything."""
+        try:
+            self._lines = live()
+            for line in self._lines:
+                self.worker.queue.put(Told(line))
+        except Exception:  # noqa: BLE001
+            if self.log:
+                self.log.ansible(traceback.format_exc())
 
     def _emit(self, event: Event) -> None:
         """A broken view must not end a release: its error goes into the log."""
@@ -237,6 +274,8 @@ class _Run:
 
     def end(self, hurry: Callable[[], bool]) -> None:
         """Ends ansible-playbook and everything it has started; nothing to do when it has ended by itself."""
+        if self._lines is not None:
+            self._lines.close()
         if self._done is not None:
             return
         if self.seen.pid:

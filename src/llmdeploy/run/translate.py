@@ -65,6 +65,10 @@ class Translator:
         made = handler(self, data) if handler else self._said(name, as_text(event.get("stdout")))
         return [self._clean(item) for item in made]
 
+    def told(self, line: Mapping[str, Any]) -> list[Event]:
+        """In: a progress line of the engine that came past the playbook. Out: as of `translate`."""
+        return [self._clean(event) for event in self._lines([line])]
+
     # --- plays and tasks
 
     def _task_started(self, data: Mapping[str, Any]) -> Iterator[Event]:

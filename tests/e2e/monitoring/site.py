@@ -80,5 +80,5 @@ def settings(parts: Mapping[str, Mapping[str, Any]], **monitoring: Any) -> dict[
         "defaults": {**RARELY, "stop_grace": 3, "environment": {"DEMO_NOTICE": 0}},
         "edge": {"stop_grace": 3},  # what asks it all the time keeps its connections as long as it may
         "services": {name: {"memory": "256MB", "cpus": 0.5} for name in SERVICES},
-        "monitoring": {"interval": "2s", **monitoring, "parts": {name: dict(part) for name, part in parts.items()}},
+        "monitoring": {"interval": "3s", **monitoring, "parts": {name: dict(part) for name, part in parts.items()}},
     }

@@ -157,6 +157,47 @@ def test_a_release_is_followed_to_its_end(site: Site) -> None:
     assert spoken == [ReleasePlanned, ServiceState, ServiceState, ServiceState, ReleaseEnded]
 
 
+class Live:
+    """Tells what the engine has written, before the playbook's follower does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.closed = folder, threading.Event()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        seen = 0
+        while not self.closed.is_set():
+            lines = (self.folder / "progress.jsonl").read_text().splitlines() if seen or self._begun() else []
+            yield from (json.loads(line) for line in lines[seen:])
+            seen = len(lines)
+            time.sleep(0.02)
+
+    def _begun(self) -> bool:
+        return (self.folder / "progress.jsonl").exists()
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def test_what_is_told_live_is_told_once(site: Site) -> None:
+    live = Live(site.folder)
+    outcome = site.run({"name": "Release", "tasks": FOLLOWING}, hosts={"a": {"lines": 8, "slow": 0}}, live=lambda: live)
+    assert outcome.end == ReleaseEnded("done", 0, "all done")
+    assert live.closed.is_set()
+    spoken = [type(event) for event in site.events if not isinstance(event, (HostStep, PhaseStarted))]
+    assert spoken == [ReleasePlanned, *[ServiceState] * 8, ReleaseEnded]
+    elapsed = [event.elapsed for event in site.events if isinstance(event, ServiceState)]
+    assert elapsed == sorted(elapsed)
+
+
+def test_without_what_is_told_live_the_playbook_tells_everything(site: Site) -> None:
+    def broken() -> Live:
+        raise OSError("no way to the manager")
+
+    outcome = site.run({"name": "Release", "tasks": FOLLOWING}, hosts={"a": {"lines": 3, "slow": 0}}, live=broken)
+    assert outcome.end == ReleaseEnded("done", 0, "all done")
+    assert [type(event) for event in site.events if isinstance(event, ServiceState)] == [ServiceState] * 3
+
+
 def test_ctrl_c_before_the_release_leaves_nothing_behind(site: Site) -> None:
     sleeper = f"sleep 3333.{os.getpid()}"
     asked: list[str] = []
