@@ -8,34 +8,21 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from llmdeploy.events import Event, Note
 from llmdeploy.run.environment import private_places
 from llmdeploy.run.interrupt import Policy, Signals
+from llmdeploy.run.live import Lines, Live, Told
 from llmdeploy.run.log import RunLog
 from llmdeploy.run.outcome import RunOutcome, Status, outcome
 from llmdeploy.run.processes import close_masters, end_family
 from llmdeploy.run.translate import Translator
 from llmdeploy.run.worker import Done, Worker
-
-
-class Lines(Protocol):
-    """Progress lines of the engine; `close` ends them."""
-
-    def __iter__(self) -> Iterator[Mapping[str, Any]]: ...
-    def close(self) -> None: ...  # noqa: D102
-
-
-class Told(NamedTuple):
-    """A progress line that came past the playbook."""
-
-    line: Mapping[str, Any]
-
 
 _TICK = 0.1
 _ENGINE_START_PATIENCE = 10.0  # detaching waits until the engine stands on its own feet
@@ -79,7 +66,8 @@ def start(
     stdout = log.ansible if log else _nowhere
     worker = Worker(run_dir, playbook, inventory, {**env, **private_places(run_dir, control_dir)}, stdout, queue)
     seen = Translator(targets or {}, timeout=int(env.get("ANSIBLE_TIMEOUT", "5")), redact=redact)
-    run = _Run(worker, seen, on_event, policy or Policy(), request_stop, check, redact, log, live)
+    following = Live(live, queue, lambda error: stdout(f"not followed live: {error!r}\n")) if live else None
+    run = _Run(worker, seen, on_event, policy or Policy(), request_stop, check, redact, log, following)
     try:
         with Signals() as signals:
             return run.follow(signals, deadline, stop_patience)
@@ -105,8 +93,7 @@ class _Run:
     check: Callable[[], None] | None
     redact: Callable[[str], str]
     log: RunLog | None
-    live: Callable[[], Lines] | None = None
-    _lines: Lines | None = None
+    live: Live | None = None
     _forced: Status | None = None
     _asked_to_stop: bool = False
     _done: Done | None = None
@@ -148,23 +135,12 @@ class _Run:
         for event in self._events(item):
             self._emit(event)
         if self.live is not None and self.seen.engine == "running" and self.seen.end is None:
-            threading.Thread(target=self._follow_live, args=(self.live,), daemon=True).start()
-            self.live = None
+            self.live.start()
 
     def _events(self, item: object) -> list[Event]:
         if isinstance(item, Event):
             return [item]
         return self.seen.told(item.line) if isinstance(item, Told) else self.seen.translate(item)
-
-    def _follow_live(self, live: Callable[[], Lines]) -> None:
-        """What goes wrong here costs a moment only: the playbook's own follower tells everything."""
-        try:
-            self._lines = live()
-            for line in self._lines:
-                self.worker.queue.put(Told(line))
-        except Exception:  # noqa: BLE001
-            if self.log:
-                self.log.ansible(traceback.format_exc())
 
     def _emit(self, event: Event) -> None:
         """A broken view must not end a release: its error goes into the log."""
@@ -274,8 +250,8 @@ class _Run:
 
     def end(self, hurry: Callable[[], bool]) -> None:
         """Ends ansible-playbook and everything it has started; nothing to do when it has ended by itself."""
-        if self._lines is not None:
-            self._lines.close()
+        if self.live is not None:
+            self.live.close()
         if self._done is not None:
             return
         if self.seen.pid:
