@@ -422,7 +422,7 @@ def eventually(what: str, true: Callable[[], Any], within: float = 90.0) -> Any:
         if last and not isinstance(last, Exception):
             return last
         assert time.monotonic() < deadline, f"not within {within:g} s: {what}; last: {last!r}"
-        time.sleep(0.3)
+        time.sleep(0.7)  # a question to a host costs a fifth of a second of a processor
 
 
 # --- one at a time

@@ -157,6 +157,7 @@ def test_another_timeout_and_another_backend_lose_no_request(site: Site) -> None
         assert "server-template r 9 tasks.billing:8082" in config_of(host)
 
 
+@pytest.mark.thorough("nothing: it measures, and promises nothing")
 def test_a_port_that_is_new_restarts_the_edge(site: Site, record_property: Callable[[str, object], None]) -> None:
     """Host ports belong to the task: Docker can only replace it. What that costs is measured, not promised away."""
     before = edge_tasks(site)

@@ -229,8 +229,10 @@ def registries(site: Site) -> Site:
 
 @pytest.mark.parametrize(
     ("port", "reason"),
-    [(5001, "manifest unknown"), (5002, HANGS)],
-    ids=["image missing", "pull hangs"],
+    [
+        pytest.param(5001, "manifest unknown", id="image missing"),
+        pytest.param(5002, HANGS, id="pull hangs", marks=pytest.mark.thorough("the one whose image is missing")),
+    ],
 )
 def test_no_image_changes_nothing(registries: Site, port: int, reason: str) -> None:
     image = f"127.0.0.1:{port}/team/billing:2"
@@ -246,6 +248,7 @@ def test_no_image_changes_nothing(registries: Site, port: int, reason: str) -> N
 # --- not taken back
 
 
+@pytest.mark.thorough("tests/docker/engine/test_taking_back.py")
 def test_kept_for_looking_until_a_rollback(site: Site) -> None:
     before = state(site)
     with traffic(site) as asked:
@@ -265,6 +268,7 @@ def test_kept_for_looking_until_a_rollback(site: Site) -> None:
     assert not asked.lost
 
 
+@pytest.mark.thorough("tests/docker/engine/test_taking_back.py")
 def test_taking_back_fails_as_well(site: Site) -> None:
     """The old image is gone from its host: it is said what runs where, and the told command brings it all back."""
     head, tail = site.lab["head"], site.lab["tail"]

@@ -97,6 +97,7 @@ def test_the_second_is_told_who_it_is_and_a_third_one_waits(site: Site, elsewher
     assert not is_locked(site)
 
 
+@pytest.mark.thorough("tests/e2e/test_upkeep.py")
 def test_a_holder_that_was_killed_is_replaced_by_the_next_run(site: Site, elsewhere: Project) -> None:
     """The command and its engine, with -9. Nobody has to unlock anything."""
     run = slow(site, 2)

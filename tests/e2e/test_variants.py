@@ -153,6 +153,7 @@ def test_a_yaml_inventory_with_ports_users_and_a_password(three: Site) -> None:
     assert {row["name"] for row in rows if row["state"] == "healthy"} == {"edge", *SERVICES}
 
 
+@pytest.mark.thorough("tests/e2e/test_secrets.py with one manager")
 def test_managers_that_are_locked_are_unlocked_all_together(three: Site) -> None:
     """Those that are locked all wait for each other: none is a manager again before most of them are."""
     project, lab = three.project, three.lab
@@ -260,6 +261,7 @@ def test_data_in_a_volume_survives_a_new_version(shop: Site) -> None:
     assert sql(shop, "SELECT word FROM kept") == "still here"
 
 
+@pytest.mark.thorough("tests/e2e/test_monitoring.py, a part of which is an archive")
 def test_an_image_from_an_archive(shop: Site) -> None:
     """A file made by `docker save`, beside the project's other files; another file brings another image."""
     name, base = "acme/archived:1.0", image_of(shop, "hello")

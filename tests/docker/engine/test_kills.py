@@ -25,7 +25,7 @@ from .conftest import Stack, end
 
 pytestmark = pytest.mark.docker
 
-KILLS = int(os.environ.get("LLMDEPLOY_KILLS", "4"))
+KILLS = int(os.environ.get("LLMDEPLOY_KILLS", "2"))
 NAMES = ("a", "b", "c")
 Lines = list[dict[str, Any]]
 
