@@ -45,7 +45,7 @@ e2e() { pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/e2e
 case $part in
     lint) lint ;;
     unit) unit "$@" ;;
-    playbooks) playbooks "$@" ;;
+    playbooks) pytest tests/playbooks tests/lab "$@" ;;
     docker) in_docker "$@" ;;
     e2e) e2e "$@" ;;
     all)

@@ -1,6 +1,6 @@
 """The engine killed with -9 at every step and at random moments: nothing is lost, the next run needs no hand.
 
-LLMDEPLOY_KILLS says how many kills (default 4; a soak takes 50).
+LLMDEPLOY_KILLS says how many kills (default 2; a soak takes 50).
 """
 
 from __future__ import annotations
