@@ -177,7 +177,9 @@ def test_control_c_while_hosts_are_read(site: Site, words: list[str]) -> None:
 # --- signals
 
 
-@pytest.mark.parametrize("choice", ["abort", "detach"])
+@pytest.mark.parametrize(
+    "choice", ["abort", pytest.param("detach", marks=pytest.mark.thorough("tests/unit/run/test_start.py"))]
+)
 def test_sigterm_follows_on_interrupt(site: Site, words: list[str], choice: str) -> None:
     run: Running = start(site.project, [*words, "--on-interrupt", choice])
     run.wait_for(STARTED)
