@@ -176,6 +176,7 @@ def test_a_port_that_is_new_restarts_the_edge(site: Site, record_property: Calla
 
 
 def test_a_file_that_was_changed_by_hand_is_shown_and_put_right(site: Site) -> None:
+    site.ready()
     tail, before, tasks = site.lab["tail"], config_of(site.lab["tail"]), edge_tasks(site)
     tail.ssh("sudo sh -c 'echo \"# by hand\" >> /opt/llmdeploy/edge/haproxy.cfg'")
     assert "put the edge's configuration in place" in ok(cli(site.project, "staging plan"), 10).stdout
