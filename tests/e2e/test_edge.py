@@ -175,6 +175,20 @@ def test_a_port_that_is_new_restarts_the_edge(site: Site, record_property: Calla
     site.ready()
 
 
+@pytest.mark.thorough("tests/docker/engine/test_edgefile.py")
+def test_a_configuration_that_haproxy_refuses_changes_nothing(site: Site) -> None:
+    before, tasks = [config_of(host) for host in site.lab], site.services()
+    refused = ok(cli(site.project, site.words(DEPLOY, 'services.billing.health.path=/he"alth')), 6)
+    said = refused.stdout + refused.stderr
+    assert "HAProxy refuses the new configuration on " in said
+    assert "the old one stays in use" in said
+    assert "unmatched quote" in said, "HAProxy's own words"
+    assert [config_of(host) for host in site.lab] == before
+    assert site.services() == tasks
+    assert request(site.lab["tail"].ip, 8082).status == 200
+    ok(cli(site.project, "staging plan"))
+
+
 def test_a_file_that_was_changed_by_hand_is_shown_and_put_right(site: Site) -> None:
     site.ready()
     tail, before, tasks = site.lab["tail"], config_of(site.lab["tail"]), edge_tasks(site)

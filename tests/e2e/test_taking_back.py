@@ -19,7 +19,7 @@ import pytest
 from tests.e2e.conftest import MakeImages, MakeProject
 from tests.e2e.runs import configs, docker_on, services, tasks
 from tests.e2e.small import HOSTS, Site, make_site, untouched
-from tests.e2e.stack import Result, eventually, ok, start
+from tests.e2e.stack import Result, eventually, ok, request, start
 from tests.e2e.traffic import Traffic
 from tests.lab import Host
 from tests.lab.fixtures import LabFactory
@@ -175,12 +175,22 @@ def told(failed: Result) -> str:
 # --- a service that does not work
 
 
-def test_a_service_that_never_works(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        pytest.param("DEMO_CRASH=1", f"{CRASHED} with exit code 3", id="crashes at start"),
+        pytest.param(
+            "DEMO_UNHEALTHY=1", "its health check failed", id="never healthy",
+            marks=pytest.mark.thorough("tests/e2e/test_failures.py"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_service_that_never_works(site: Site, setting: str, reason: str) -> None:
     with everything_comes_back(site) as asked:
-        failed = ok(site.run(DEPLOY, "services.billing.environment.DEMO_CRASH=1"), 6)
-    assert re.search(f"billing failed on tail-server: {CRASHED} with exit code 3", told(failed))
+        failed = ok(site.run(DEPLOY, f"services.billing.environment.{setting}"), 6)
+    assert re.search(f"billing failed on tail-server: {reason}", told(failed))
     (failure,) = failed.events("failure")
-    assert any("DEMO_CRASH=1" in line for line in failure["log"])
+    assert any(setting in line or "503" in line for line in failure["log"])
     assert not asked.lost
 
 
@@ -214,6 +224,20 @@ def test_healthy_but_what_depends_on_it_fails_the_verification(site: Site) -> No
     assert not asked.lost, "the edge was reloaded, twice"
 
 
+@pytest.mark.thorough("tests/docker/engine/test_taking_back.py and test_edgefile.py")
+def test_the_last_of_several_fails_and_a_new_port_is_closed_again(site: Site) -> None:
+    port = "services.secrets-service.ports=[{number: 8085, protocol: http, published: true}]"
+    with everything_comes_back(site):
+        crash = "services.auth-service.environment.DEMO_CRASH=1"
+        failed = ok(site.run(DEPLOY, *ALL_CHANGE, crash, port), 6)
+        with pytest.raises(ConnectionRefusedError):
+            request(site.lab["tail"].ip, 8085)
+    assert re.search(f"auth-service failed on head-server: {CRASHED} with exit code 3", told(failed))
+    back = [one["name"] for one in failed.events("service") if one["back"] and one["state"] == "done"]
+    assert back.index("auth-service") < back.index("secrets-service"), "what depends on it goes first"
+    assert {"auth-service", "billing", "edge", "secrets-service"} == set(back)
+
+
 # --- images
 
 
@@ -230,10 +254,14 @@ def registries(site: Site) -> Site:
 @pytest.mark.parametrize(
     ("port", "reason"),
     [
+        pytest.param(
+            5000, "connection refused", id="registry down",
+            marks=pytest.mark.thorough("the one whose image is missing"),
+        ),
         pytest.param(5001, "manifest unknown", id="image missing"),
         pytest.param(5002, HANGS, id="pull hangs", marks=pytest.mark.thorough("the one whose image is missing")),
     ],
-)
+)  # fmt: skip
 def test_no_image_changes_nothing(registries: Site, port: int, reason: str) -> None:
     image = f"127.0.0.1:{port}/team/billing:2"
     with untouched(registries), traffic(registries) as asked:
@@ -242,6 +270,35 @@ def test_no_image_changes_nothing(registries: Site, port: int, reason: str) -> N
     assert re.search(reason, failed.stderr), failed
     assert "Hint: let this host reach the registry" in failed.stderr
     assert "release" not in failed.stdout
+    assert not asked.lost
+
+
+# --- places
+
+
+@pytest.mark.thorough("tests/docker/engine/test_release.py, without the memory")
+def test_no_memory_and_no_node(site: Site) -> None:
+    """On one host somebody else's service has the memory, the other one takes nothing new."""
+    head = site.lab["head"]
+    total = int(head.docker("node inspect tail --format {{.Description.Resources.MemoryBytes}}").stdout) // 2**20
+    half = ["--reserve-memory", f"{total // 2}m", "--constraint", "node.hostname==tail"]
+    create = ["service", "create", "--no-resolve-image", "--name", "stranger", *half, "--entrypoint", "sleep"]
+    head.docker([*create, site.images[0], "600"])
+    head.docker("node update --availability pause head")
+    third = [f"services.billing.{key}={total // 3}MiB" for key in ("memory", "reserve_memory")]
+    try:
+        with everything_comes_back(site) as asked:
+            failed = ok(site.run(DEPLOY, *third, ALL_CHANGE[-1]), 6)
+    finally:
+        head.docker("node update --availability active head")
+        head.docker("service rm stranger")
+    reasons = {one["service"]: one["reason"] for one in failed.events("failure")}
+    assert set(reasons) == {"billing", "auth-service"}
+    assert "no host can run it: no suitable node" in reasons["billing"]
+    assert "insufficient resources" in reasons["billing"]
+    assert "not available for new tasks" in reasons["auth-service"]
+    assert all("labels and the free memory" in one["hint"] for one in failed.events("failure"))
+    assert told(failed)
     assert not asked.lost
 
 
